@@ -1,0 +1,31 @@
+# Every verb of the project. `make up` starts the platform; `make test` runs everything CI runs.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+export UV_PROJECT_ENVIRONMENT := .venv
+VENV := .venv
+READY := $(VENV)/.ready
+PYTHON ?= python3
+RUN := $(VENV)/bin
+
+help:  ## show the verbs
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+$(READY): requirements.lock pyproject.toml scripts/setup.sh
+	@PYTHON=$(PYTHON) scripts/setup.sh $(VENV)
+	@touch $@
+
+setup: $(READY)  ## install everything into .venv
+
+up: $(READY)  ## start the platform and print the one-time link
+	@exec $(RUN)/monjolo up
+
+lock:  ## resolve the dependencies again and rewrite requirements.lock
+	$(RUN)/uv pip compile -q --universal --generate-hashes --no-header --python-version 3.11 --group dev pyproject.toml -o requirements.lock --no-emit-package monjolo
+
+check: $(READY)  ## format, types, arrows of import (and a probe that they turn red)
+	@scripts/check.sh
+
+test: $(READY) check  ## everything CI runs
+	@scripts/test.sh
+
+.PHONY: help setup up lock check test
