@@ -1,0 +1,221 @@
+"""SQLite behind the port: one writer thread that commits whatever waits, a few readers, no timer."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
+
+from monjolo.kit.errors import Unavailable
+from monjolo.storage.errors import named
+from monjolo.storage.port import Connection
+
+T = TypeVar("T")
+BATCH_LIMIT = 512  # works in one commit; more wait for the next, so that the first are not kept long
+_STATEMENTS = 512
+_WRITER = ("journal_mode=WAL", "synchronous=FULL", "wal_autocheckpoint=4000", "journal_size_limit=67108864")
+_COMMON = ("foreign_keys=OFF", "busy_timeout=5000", "temp_store=MEMORY", "cache_size=-16000", "mmap_size=268435456")
+
+
+def connect(path: Path, *, read_only: bool = False, create: bool = False) -> sqlite3.Connection:
+    """A connection with our settings and no implicit transactions. Raises Unavailable with a named code."""
+    mode = "ro" if read_only else "rwc" if create else "rw"
+    new = create and not path.exists()
+    try:
+        connection = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode={mode}",
+            uri=True, isolation_level=None, check_same_thread=False, cached_statements=_STATEMENTS,
+        )
+        try:
+            _configure(connection, read_only=read_only, new=new)
+        except BaseException:
+            connection.close()
+            raise
+    except sqlite3.Error as error:
+        raise named(error, path) from error
+    connection.row_factory = sqlite3.Row
+    return connection
+
+
+def _configure(connection: sqlite3.Connection, *, read_only: bool, new: bool) -> None:
+    if new:  # only a file without tables takes it: retention gives pages back step by step
+        connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
+    for pragma in _COMMON if read_only else (*_COMMON, *_WRITER):
+        connection.execute(f"PRAGMA {pragma}").fetchall()
+    connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if read_only:
+        connection.execute("PRAGMA query_only=ON")
+
+
+class _Job:
+    __slots__ = ("courier", "error", "future", "result", "work")
+
+    def __init__(self, work: Callable[[Connection], Any], courier: _Courier) -> None:
+        self.work = work
+        self.courier = courier
+        self.future: asyncio.Future[Any] = courier.loop.create_future()
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+    def settle(self) -> None:
+        if self.future.done():  # the caller went away
+            return
+        if self.error is None:
+            self.future.set_result(self.result)
+        else:
+            self.future.set_exception(self.error)
+
+
+class _Courier:
+    """Brings finished jobs back to their loop, waking it once for all that are there."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self._done: deque[_Job] = deque()
+        self._called = False
+
+    def deliver(self, jobs: list[_Job]) -> None:
+        self._done.extend(jobs)
+        if self._called:
+            return
+        self._called = True
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            self.loop.call_soon_threadsafe(self._settle)
+
+    def _settle(self) -> None:
+        self._called = False  # before taking: what is added from here on calls again
+        while self._done:
+            self._done.popleft().settle()
+
+
+class SqliteDatabase:
+    """`Database` on one SQLite file that is already migrated. Open it once a process, under the folder's lock."""
+
+    def __init__(self, path: Path, *, readers: int = 3) -> None:
+        self.path = path
+        self._writes: SimpleQueue[_Job | None] = SimpleQueue()
+        self._reads: SimpleQueue[_Job | None] = SimpleQueue()
+        self._courier: _Courier | None = None
+        self._closed = False
+        writer = connect(path)
+        self._threads = [threading.Thread(target=self._write_all, args=(writer,), name="database-writer")]
+        for number in range(readers):
+            reader = connect(path, read_only=True)
+            name = f"database-reader-{number}"
+            self._threads.append(threading.Thread(target=self._read_all, args=(reader,), name=name))
+        for thread in self._threads:
+            thread.daemon = True
+            thread.start()
+
+    async def read(self, query: Callable[[Connection], T]) -> T:
+        return await self._ask(self._reads, query)
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        return await self._ask(self._writes, work)
+
+    def close(self) -> None:
+        """Ends what is queued, then the threads. Later calls raise Unavailable."""
+        if self._closed:
+            return
+        self._closed = True
+        self._writes.put(None)
+        for _ in self._threads[1:]:
+            self._reads.put(None)
+        for thread in self._threads:
+            thread.join()
+
+    async def _ask(self, queue: SimpleQueue[_Job | None], work: Callable[[Connection], T]) -> T:
+        if self._closed:
+            raise Unavailable("Monjolo is stopping; try again when it is up", code="stopping", retry_after=5)
+        loop = asyncio.get_running_loop()
+        courier = self._courier
+        if courier is None or courier.loop is not loop:
+            courier = self._courier = _Courier(loop)
+        job = _Job(work, courier)
+        queue.put(job)
+        result: T = await job.future
+        return result
+
+    # --- the reader threads ---------------------------------------------------------------------------------
+
+    def _read_all(self, connection: sqlite3.Connection) -> None:
+        while (job := self._reads.get()) is not None:
+            if not job.future.cancelled():
+                self._read(connection, job)
+                job.courier.deliver([job])
+            del job  # an idle thread must not keep the last answer alive
+        connection.close()
+
+    def _read(self, connection: sqlite3.Connection, job: _Job) -> None:
+        try:
+            connection.execute("BEGIN")
+            job.result = job.work(connection)
+        except BaseException as error:
+            job.error = named(error, self.path)
+        finally:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+
+    # --- the writer thread ----------------------------------------------------------------------------------
+
+    def _write_all(self, connection: sqlite3.Connection) -> None:
+        ended = False
+        while not ended:
+            jobs, ended = self._take()
+            if jobs:
+                try:
+                    self._commit(connection, jobs)
+                except BaseException as error:
+                    self._undo(connection, jobs, error)
+                for courier in {job.courier for job in jobs}:
+                    courier.deliver([job for job in jobs if job.courier is courier])
+            del jobs
+        connection.close()
+
+    def _take(self) -> tuple[list[_Job], bool]:
+        """Waits for one job and takes those that are there with it; True when the end was among them."""
+        jobs: list[_Job] = []
+        job = self._writes.get()
+        try:
+            while job is not None:
+                if not job.future.cancelled():
+                    jobs.append(job)
+                if len(jobs) >= BATCH_LIMIT:
+                    return jobs, False
+                job = self._writes.get_nowait()
+        except Empty:
+            return jobs, False
+        return jobs, True
+
+    def _commit(self, connection: sqlite3.Connection, jobs: list[_Job]) -> None:
+        """One transaction for all; raises when it is lost as a whole."""
+        execute = connection.execute
+        execute("BEGIN IMMEDIATE")
+        if len(jobs) == 1:
+            jobs[0].result = jobs[0].work(connection)
+        else:
+            for job in jobs:
+                execute("SAVEPOINT work")
+                try:
+                    job.result = job.work(connection)
+                except BaseException as error:
+                    if not connection.in_transaction:  # a full disk ends the transaction of all
+                        raise
+                    job.error = named(error, self.path)
+                    execute("ROLLBACK TO work")
+                execute("RELEASE work")
+        execute("COMMIT")
+
+    def _undo(self, connection: sqlite3.Connection, jobs: list[_Job], error: BaseException) -> None:
+        with contextlib.suppress(sqlite3.Error):
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+        for job in jobs:
+            job.result = None
+            job.error = job.error or named(error, self.path)
