@@ -9,15 +9,17 @@ from monjolo.kit.errors import Unavailable
 from monjolo.storage.port import Duplicate
 
 _ADVICE = {
-    sqlite3.SQLITE_FULL: ("disk_full", "The disk that holds {path} is full. Free some space and try again"),
-    sqlite3.SQLITE_READONLY: ("data_read_only", "{path} cannot be written. Make its folder writable, or choose "
-                              "another with MONJOLO_DATA"),
+    sqlite3.SQLITE_FULL: ("disk_full", "The disk that holds {path} is full. Free some space"),
+    sqlite3.SQLITE_READONLY: (
+        "data_read_only",
+        "{path} cannot be written. Make its folder writable, or choose another with MONJOLO_DATA",
+    ),
     sqlite3.SQLITE_PERM: ("data_read_only", "{path} may not be opened for writing by this user"),
-    sqlite3.SQLITE_CORRUPT: ("data_corrupt", "{path} is damaged. Stop Monjolo, keep a copy, restore a backup"),
+    sqlite3.SQLITE_CORRUPT: ("data_corrupt", "{path} is damaged. Stop, keep a copy, restore a backup"),
     sqlite3.SQLITE_NOTADB: ("data_corrupt", "{path} is not a database. Move it away, or restore a backup"),
     sqlite3.SQLITE_BUSY: ("data_locked", "Another program holds {path}. Close it and try again"),
     sqlite3.SQLITE_LOCKED: ("data_locked", "Another connection holds {path}. Try again"),
-    sqlite3.SQLITE_IOERR: ("data_io_failed", "Reading or writing {path} failed. Look at the disk and its space"),
+    sqlite3.SQLITE_IOERR: ("data_io_failed", "Reading or writing {path} failed. Look at the disk"),
     sqlite3.SQLITE_CANTOPEN: ("data_unreachable", "{path} cannot be opened. Is its folder there, and yours?"),
 }
 _UNIQUE = {sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY}
@@ -32,7 +34,9 @@ def named(error: BaseException, path: Path) -> BaseException:
         named_error: BaseException = Duplicate(f"This exists already ({str(error).rpartition(': ')[2]})")
     elif advice := _ADVICE.get(code & 0xFF):
         named_error = Unavailable(
-            advice[1].format(path=path) + "; nothing of this change was stored.", code=advice[0], retry_after=5
+            advice[1].format(path=path) + ". Nothing of this change was stored.",
+            code=advice[0],
+            retry_after=5,
         )
     else:
         return error

@@ -1,4 +1,4 @@
-"""What the rest of the program sees of a database. SQL is written so that SQLite and PostgreSQL both know it."""
+"""What the rest sees of a database. SQL is written so that SQLite and PostgreSQL both know it."""
 
 from __future__ import annotations
 

@@ -20,7 +20,13 @@ T = TypeVar("T")
 BATCH_LIMIT = 512  # works in one commit; more wait for the next, so that the first are not kept long
 _STATEMENTS = 512
 _WRITER = ("journal_mode=WAL", "synchronous=FULL", "wal_autocheckpoint=4000", "journal_size_limit=67108864")
-_COMMON = ("foreign_keys=OFF", "busy_timeout=5000", "temp_store=MEMORY", "cache_size=-16000", "mmap_size=268435456")
+_COMMON = (
+    "foreign_keys=OFF",
+    "busy_timeout=5000",
+    "temp_store=MEMORY",
+    "cache_size=-16000",
+    "mmap_size=268435456",
+)
 
 
 def connect(path: Path, *, read_only: bool = False, create: bool = False) -> sqlite3.Connection:
@@ -30,7 +36,10 @@ def connect(path: Path, *, read_only: bool = False, create: bool = False) -> sql
     try:
         connection = sqlite3.connect(
             f"{path.absolute().as_uri()}?mode={mode}",
-            uri=True, isolation_level=None, check_same_thread=False, cached_statements=_STATEMENTS,
+            uri=True,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=_STATEMENTS,
         )
         try:
             _configure(connection, read_only=read_only, new=new)
@@ -95,7 +104,7 @@ class _Courier:
 
 
 class SqliteDatabase:
-    """`Database` on one SQLite file that is already migrated. Open it once a process, under the folder's lock."""
+    """`Database` on one migrated SQLite file. Open it once, under the data folder's lock."""
 
     def __init__(self, path: Path, *, readers: int = 3) -> None:
         self.path = path
