@@ -1,0 +1,107 @@
+"""The application: domain routers in, one ASGI app out, every route behind its gate."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+
+from monjolo.http.auth import PUBLIC, Authentication
+from monjolo.http.compression import Compression
+from monjolo.http.envelope import Envelope, Measure
+from monjolo.http.gate import gated
+from monjolo.http.hot import add_hot_route, json_response
+from monjolo.http.openapi import openapi_document
+from monjolo.http.pages import pages_router
+from monjolo.http.problems import HANDLERS
+from monjolo.kit import json
+
+API = "/api/v1"
+WEBHOOK_BODY = 1_000_000
+BODY_LIMITS = {f"{API}/hooks/{{path:path}}": WEBHOOK_BODY}
+
+Lifespan = Callable[[Starlette], AbstractAsyncContextManager[None]]
+Ready = Callable[[], Awaitable[dict[str, str]]]  # what is not ready, with why; empty when all is well
+
+
+def create_app(
+    routers: Iterable[APIRouter],
+    authentication: Authentication,
+    *,
+    version: str,
+    ready: Ready,
+    root_routers: Iterable[APIRouter] = (),
+    exposition: Callable[[], tuple[bytes, str]] | None = None,
+    metrics_open: bool = False,
+    measure: Measure | None = None,
+    lifespan: Lifespan | None = None,
+    body_limits: Mapping[str, int] = BODY_LIMITS,
+) -> Starlette:
+    """The whole HTTP face of the platform.
+
+    `routers` stand under /api/v1, `root_routers` at the root. `ready` says what is not ready; `exposition`
+    gives the metrics' text and its content type, read with system:read, or by anyone when `metrics_open`.
+    The routes are FastAPI's; the application around them is Starlette's, so that every route, whatever made
+    it, is put behind its gate by one piece of code, and a request passes no layer that it does not need.
+    """
+    public = PUBLIC | ({("GET", "/metrics")} if metrics_open else set())
+    system = _system_router(ready, exposition, None if metrics_open else "system:read")
+    document: dict[str, Any] = {}
+    prefixed = [*((API, router) for router in routers), ("", system)]
+    prefixed += [("", pages_router(API, lambda: json.dumpb(document)))]
+    prefixed += [("", router) for router in root_routers]
+    routes, contexts = gated(prefixed, authentication, public=frozenset(public), body_limits=body_limits)
+    document.update(openapi_document(contexts, version, public))
+    app = Starlette(
+        routes=routes,
+        middleware=[Middleware(Envelope, measure=measure), Middleware(Compression)],
+        exception_handlers=dict(HANDLERS),
+        lifespan=lifespan,
+    )
+    app.router.redirect_slashes = False
+    return app
+
+
+def _system_router(
+    ready: Ready, exposition: Callable[[], tuple[bytes, str]] | None, metrics_scope: str | None
+) -> APIRouter:
+    router = APIRouter()
+
+    async def health_live(request: Request) -> Response:
+        return json_response({"status": "ok"})
+
+    async def health_ready(request: Request) -> Response:
+        missing = await ready()
+        body = {"status": "not_ready" if missing else "ok", "missing": missing}
+        return json_response(body, 503 if missing else 200)
+
+    add_hot_route(router, "GET", "/health/live", health_live, needs=None, openapi=_LIVE)
+    add_hot_route(router, "GET", "/health/ready", health_ready, needs=None, openapi=_READY)
+    if exposition is not None:
+        give = exposition
+
+        async def metrics(request: Request) -> Response:
+            body, content_type = give()
+            return Response(body, media_type=content_type)
+
+        add_hot_route(router, "GET", "/metrics", metrics, needs=metrics_scope, openapi=_METRICS)
+    return router
+
+
+def _described(summary: str, kind: str = "application/json") -> dict[str, Any]:
+    return {
+        "tags": ["system"],
+        "summary": summary,
+        "responses": {"200": {"description": "Successful Response", "content": {kind: {}}}},
+    }
+
+
+_LIVE = _described("The process answers")
+_READY = _described("The platform is ready to work")
+_METRICS = _described("Metrics in the text format of Prometheus", "text/plain")

@@ -1,0 +1,71 @@
+"""What a request's body may be (S24): so many bytes, JSON nested so deep, not compressed."""
+
+from __future__ import annotations
+
+import re
+
+from starlette.types import Receive
+
+from monjolo.kit.errors import InvalidInput, MonjoloError, PayloadTooLarge
+
+MAX_BODY = 10_000_000
+MAX_DEPTH = 64
+
+_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"?', re.DOTALL)
+_BRACKETS = bytes.maketrans(b"{}", b"[]")
+_OTHERS = bytes(set(range(256)) - set(b"[]{}"))
+
+
+class _UnsupportedMediaType(MonjoloError):
+    status, code, title = 415, "unsupported_media_type", "The body is in a form that is not taken"
+
+
+def guarded(headers: dict[bytes, bytes], receive: Receive, limit: int) -> Receive:
+    """`receive` that refuses a body beyond the limits; `receive` itself when there is no body."""
+    length = headers.get(b"content-length")
+    if length is None and b"transfer-encoding" not in headers:
+        return receive
+    if headers.get(b"content-encoding", b"identity") != b"identity":
+        raise _UnsupportedMediaType("Send the body without Content-Encoding.")
+    if length is not None and (not length.isdigit() or int(length) > limit):
+        raise _too_large(limit)
+    return _guard(receive, limit, json=b"json" in headers.get(b"content-type", b""))
+
+
+def _guard(receive: Receive, limit: int, *, json: bool) -> Receive:
+    size, opened = 0, 0
+    chunks: list[bytes] = []
+
+    async def read() -> dict[str, object]:
+        nonlocal size, opened
+        message = await receive()
+        if message["type"] != "http.request":
+            return dict(message)
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > limit:
+            raise _too_large(limit)
+        if json:
+            opened += chunk.count(b"[") + chunk.count(b"{")
+            chunks.append(chunk)
+            whole = not message.get("more_body")
+            if whole and opened > MAX_DEPTH and deeper_than(b"".join(chunks), MAX_DEPTH):
+                raise InvalidInput(f"Nest JSON at most {MAX_DEPTH} levels deep.", code="json_too_deep")
+        return dict(message)
+
+    return read
+
+
+def deeper_than(text: bytes, depth: int) -> bool:
+    """Whether JSON text nests deeper than `depth`, found without parsing it and without recursion."""
+    brackets = _STRINGS.sub(b"", text).translate(_BRACKETS, _OTHERS)
+    for _ in range(depth):
+        shallower = brackets.replace(b"[]", b"")
+        if shallower == brackets:
+            return False  # balanced and empty, or malformed: the parser will say so
+        brackets = shallower
+    return bool(brackets)
+
+
+def _too_large(limit: int) -> PayloadTooLarge:
+    return PayloadTooLarge(f"The body may be {limit:,} bytes at most.")

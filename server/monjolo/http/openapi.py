@@ -1,0 +1,81 @@
+"""The OpenAPI 3.1 document: FastAPI's, plus raw routes, ways to sign in and the shape of errors."""
+
+from __future__ import annotations
+
+from collections.abc import Set as AbstractSet
+from typing import Any
+
+from fastapi.openapi.utils import get_openapi
+from fastapi.routing import RouteContext
+
+from monjolo.http.auth import COOKIE_HTTPS
+from monjolo.http.hot import RawRoute
+
+_DESCRIPTION = (
+    "Monjolo's one front door: the dashboard and the command line use nothing else. "
+    "Errors are problem details (RFC 9457) with a stable `code`. Lists are paged with `limit` and `after`."
+)
+_PROBLEM = {
+    "type": "object",
+    "title": "Problem",
+    "required": ["type", "title", "status", "detail", "code", "errors", "request_id"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string", "description": "What to do"},
+        "code": {"type": "string", "description": "Stable, for programs"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "path": {"type": "string"},
+                    "line": {"type": ["integer", "null"]},
+                    "column": {"type": ["integer", "null"]},
+                    "severity": {"type": "string", "enum": ["error", "warning"]},
+                    "code": {"type": "string"},
+                    "message": {"type": "string"},
+                },
+            },
+        },
+        "request_id": {"type": "string"},
+    },
+}
+_SCHEMES = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "An access token, or an API token (mj_…)"},
+    "session": {"type": "apiKey", "in": "cookie", "name": COOKIE_HTTPS},
+}
+_ANSWER = {"description": "Problem details", "content": {"application/problem+json": {"schema": {
+    "$ref": "#/components/schemas/Problem"}}}}  # fmt: skip
+_FASTAPI_ERRORS = ("HTTPValidationError", "ValidationError")
+
+
+def openapi_document(
+    contexts: list[RouteContext], version: str, public: AbstractSet[tuple[str, str]]
+) -> dict[str, Any]:
+    """The document for these routes; operations outside `public` name the credentials they take."""
+    document = get_openapi(title="Monjolo", version=version, description=_DESCRIPTION, routes=contexts)
+    paths: dict[str, Any] = document.setdefault("paths", {})
+    templates: dict[tuple[str, str], str] = {}
+    for context in contexts:
+        route = context.original_route
+        for method in context.methods or ():
+            templates[(method.lower(), context.path_format or "")] = context.path or ""
+            if isinstance(route, RawRoute) and route.openapi is not None and method != "HEAD":
+                paths.setdefault(context.path_format or "", {})[method.lower()] = dict(route.openapi)
+    for path, operations in paths.items():
+        for method, operation in operations.items():
+            template = templates.get((method, path), path)
+            open_to_all = (method.upper(), template) in public
+            operation["security"] = [] if open_to_all else [{"bearer": []}, {"session": []}]
+            answers = operation.setdefault("responses", {})
+            answers.pop("422", None)
+            answers["4XX"] = _ANSWER
+    components = document.setdefault("components", {})
+    schemas = components.setdefault("schemas", {})
+    for name in _FASTAPI_ERRORS:
+        schemas.pop(name, None)
+    schemas["Problem"] = _PROBLEM
+    components["securitySchemes"] = _SCHEMES
+    return document
