@@ -144,7 +144,8 @@ triggers = _table(
     _col("enabled", Int, default=1),
     _col("path", Text, null=True),
     _col("event", Text, null=True),
-    _col("next_at", Big, null=True),
+    _col("next_at", Big, null=True),  # when to wake: `instant` and its jitter
+    _col("instant", Big, null=True),
     _col("since", Big),
     sa.UniqueConstraint("flow_id", "name"),
     sa.UniqueConstraint("workspace_id", "path"),
