@@ -26,7 +26,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One attempt of one step, ready to run. (run_id, key, token) names it; `token` is the right to report."""
+    """One attempt of one step, ready to run. (run_id, key, token) names it; `token` lets one report."""
 
     run_id: str
     key: str
