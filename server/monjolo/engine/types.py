@@ -209,6 +209,8 @@ class ScopeState:
     phase: Phase = Phase.BODY
     outcome: str = "succeeded"  # of the body: succeeded | failed | crashed | cancelled | timed_out
     error: Error | None = None
+    handler_error: Error | None = None
+    closing: str | None = None  # why no further step may start: cancelled | timed_out | returned | forced
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +223,7 @@ class FanOut:
     failed: int = 0
     error: Error | None = None
     failed_items: tuple[int, ...] = ()  # the first hundred
+    closing: str | None = None  # why no further item may start: failed | cancelled | timed_out | returned
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,8 +265,7 @@ class RunHead:
     started_at: Instant | None = None
     finished_at: Instant | None = None
     cancel_reason: str | None = None
-    returned: bool = False
-    closing: str | None = None  # why no new step may start: cancelled | timed_out | returned
+    returned: Json = None  # what a `return` step gave, as {"outputs": …}
 
 
 @dataclass(slots=True)
@@ -280,11 +282,14 @@ class State:
     seed: int
     created_at: Instant
     inputs: Json = None
-    context: dict[str, Json] = field(default_factory=dict)  # trigger, event, vars, run, flow: fixed at acceptance
+    context: dict[str, Json] = field(
+        default_factory=dict
+    )  # trigger, event, vars, run, flow: fixed at acceptance
     head: RunHead = RunHead()
     steps: dict[str, StepState] = field(default_factory=dict)
     items: dict[str, list[Json]] = field(default_factory=dict)
     item_outputs: dict[str, dict[int, Json]] = field(default_factory=dict)
+    reused: dict[str, tuple[StepStatus, Json]] = field(default_factory=dict)  # of the run this one repeats
 
 
 OUTPUTS_KEPT = 1_000  # above this many items a fan-out's output is a paged reference

@@ -1,0 +1,156 @@
+"""Facts the engine is told, in the past tense. Each carries `at`, the only clock there is.
+
+`token` is the right to report: a fact with another token than the step's changes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from monjolo.engine.types import Error, Instant, Json
+
+
+@dataclass(frozen=True, slots=True)
+class RunCreated:
+    at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class SlotGranted:
+    at: Instant
+    key: str  # of the step; "" is the run itself
+
+
+@dataclass(frozen=True, slots=True)
+class SlotRefused:
+    at: Instant
+    key: str
+    how: str  # skip | fail
+
+
+@dataclass(frozen=True, slots=True)
+class TaskStarted:
+    at: Instant
+    key: str
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class TaskClaimed:
+    at: Instant
+    key: str
+    token: int
+    worker: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFinished:
+    at: Instant
+    key: str
+    token: int
+    status: str  # succeeded | failed | timed_out | cancelled | crashed
+    started_at: Instant | None = None
+    output: Json = None
+    error: Error | None = None
+    retry_after: int | None = None
+    retryable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class TaskReleased:
+    at: Instant
+    key: str
+    token: int
+    too_late: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRedelivered:
+    at: Instant
+    key: str
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRefused:
+    """It could not be sealed for dispatch: a secret or connection it names is not there."""
+
+    at: Instant
+    key: str
+    token: int
+    error: Error
+
+
+@dataclass(frozen=True, slots=True)
+class DispatchLost:
+    at: Instant
+    key: str
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseExpired:
+    at: Instant
+    key: str
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class TimerFired:
+    at: Instant
+    key: str
+    kind: str  # retry | sleep | timeout | queue_timeout | force_cancel
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChildAccepted:
+    at: Instant
+    key: str
+    token: int
+    child: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChildRefused:
+    at: Instant
+    key: str
+    token: int
+    error: Error
+
+
+@dataclass(frozen=True, slots=True)
+class ChildFinished:
+    at: Instant
+    key: str
+    token: int
+    status: str
+    outputs: Json = None
+    error: Error | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRequested:
+    at: Instant
+    reason: str
+    force: bool = False
+
+
+Event = (
+    RunCreated
+    | SlotGranted
+    | SlotRefused
+    | TaskStarted
+    | TaskClaimed
+    | TaskFinished
+    | TaskReleased
+    | TaskRedelivered
+    | TaskRefused
+    | DispatchLost
+    | LeaseExpired
+    | TimerFired
+    | ChildAccepted
+    | ChildRefused
+    | ChildFinished
+    | CancelRequested
+)
