@@ -1,8 +1,8 @@
 """What becomes of the instants of a schedule once the clock has passed them. Pure; time is an argument.
 
 An instant that was reached at most `grace` late simply runs. When the oldest one due is later than that, the
-platform was away, and the policy decides about all that are due: `all` runs the newest `maximum` of them, `last`
-runs the newest, `skip` runs none. Each instant is accounted for by one tick.
+platform was away, and the policy decides about all that are due: `all` runs the newest `maximum` of them,
+`last` runs the newest, `skip` runs none. Each instant is accounted for by one tick.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from enum import StrEnum
 from monjolo.engine.types import SECOND, Duration, Instant
 
 LATE: Duration = 1 * SECOND
-LISTED = 10_000  # instants of one decision that get a tick each; a clock that leapt years must not list them all
+LISTED = (
+    10_000  # instants of one decision that get a tick each; a clock that leapt years must not list them all
+)
 
 Next = Callable[[Instant], Instant | None]
 """The first instant strictly after the given one; None when there is no more."""
@@ -81,9 +83,7 @@ def due(
     instants, unlisted, upcoming = _passed(following, instant, now, jitter)
     if not instants:
         return Due((), instant)
-    if now - jitter.fires_at(instants[0]) <= policy.grace:
-        ticks = _run_newest(instants, now, policy.maximum, jitter, TickStatus.MISSED, "misfire_max")
-    elif policy.misfire is Misfire.ALL:
+    if now - jitter.fires_at(instants[0]) <= policy.grace or policy.misfire is Misfire.ALL:
         ticks = _run_newest(instants, now, policy.maximum, jitter, TickStatus.MISSED, "misfire_max")
     elif policy.misfire is Misfire.LAST:
         ticks = _run_newest(instants, now, 1, jitter, TickStatus.COALESCED, "misfire_last")
@@ -122,7 +122,9 @@ def _passed(
     return found, instant, upcoming
 
 
-def _walk(following: Next, instant: Instant, now: Instant, jitter: Jitter) -> tuple[list[Instant], Instant | None]:
+def _walk(
+    following: Next, instant: Instant, now: Instant, jitter: Jitter
+) -> tuple[list[Instant], Instant | None]:
     found: list[Instant] = []
     upcoming: Instant | None = instant
     while upcoming is not None and jitter.fires_at(upcoming) <= now and len(found) < LISTED:
