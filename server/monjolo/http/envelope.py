@@ -9,6 +9,7 @@ from collections.abc import Callable
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from monjolo.http.limits import rate_limit_headers
 from monjolo.http.problems import internal_problem
 from monjolo.kit.ids import new_id
 
@@ -81,4 +82,4 @@ def _with_ours(headers: Headers, request_id: str, scope: Scope) -> Headers:
     ours = [pair for pair in _DEFAULTS if pair[0] not in named]
     if scope["scheme"] == "https":
         ours.append(_HSTS)
-    return [*headers, *ours, (b"x-request-id", request_id.encode())]
+    return [*headers, *ours, *rate_limit_headers(scope), (b"x-request-id", request_id.encode())]

@@ -1,0 +1,114 @@
+"""The first user: one time, with a key that only who started the platform can read (S12)."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+
+from monjolo.domains.users import repository
+from monjolo.domains.users.models import User
+from monjolo.domains.users.passwords import Passwords, check_password
+from monjolo.domains.users.sessions import Sessions, Tokens, fold_email
+from monjolo.domains.users.tokens import hash_secret, new_secret
+from monjolo.kit import json
+from monjolo.kit.errors import Conflict, Forbidden
+from monjolo.kit.ids import new_id
+from monjolo.kit.time import DAY, Clock
+from monjolo.storage.port import Connection, Database
+
+KEY_LASTS = DAY
+_META = "setup_key"
+
+log = structlog.get_logger("monjolo.users")
+
+
+@dataclass(frozen=True, slots=True)
+class NewUser:
+    name: str
+    email: str
+    locale: str
+    timezone: str
+    role: str
+    password: str = field(repr=False)
+
+
+class SetUp:
+    def __init__(
+        self, database: Database, clock: Clock, sessions: Sessions, passwords: Passwords, workspace_id: str
+    ) -> None:
+        self._database, self._clock, self._sessions = database, clock, sessions
+        self._passwords, self._workspace_id = passwords, workspace_id
+        self._one_at_a_time = asyncio.Lock()
+
+    async def needed(self) -> bool:
+        """True until the first user exists."""
+        return not await self._database.read(repository.has_first_user)
+
+    async def setup_link(self, base_url: str) -> str:
+        """A link with a new one-time key; every earlier key ends. Raises Conflict once there is a user.
+
+        The key stands behind `#`, so that no server, proxy or log on the way gets it.
+        """
+        key, until = new_secret("mjk_"), self._clock.now() + KEY_LASTS
+        kept = json.dumps({"hash": hash_secret(key), "until": until})
+        await self._database.write(lambda c: _keep_key(c, kept))
+        return f"{base_url.rstrip('/')}/#setup={key}"
+
+    async def set_up(self, key: str, new: NewUser, user_agent: str | None = None) -> Tokens:
+        """Makes the first user, an admin, and signs them in. One wins; the others get Conflict."""
+        async with self._one_at_a_time:  # spares the losers' hashing; the row `first_user` is what decides
+            await self._database.read(lambda c: self._check(c, key))
+            check_password(new.password, new.email)
+            hashed = await self._passwords.hash(new.password)
+            user = user_of(new, hashed, self._workspace_id, self._clock.now())
+            await self._database.write(lambda c: self._make(c, key, user))
+        log.info("set up", user=user.id)
+        return await self._sessions.open_tokens(user, user_agent)
+
+    def _check(self, connection: Connection, key: str) -> None:
+        if repository.has_first_user(connection):
+            raise _done()
+        kept = repository.find_meta(connection, _META)
+        known: dict[str, Any] = json.loads(kept) if kept else {"hash": "", "until": 0}
+        same = hmac.compare_digest(known["hash"], hash_secret(key))
+        if not same or known["until"] <= self._clock.now():
+            raise Forbidden(
+                "This set-up key does not hold; `monjolo setup-link` prints a new one.", code="setup_key"
+            )
+
+    def _make(self, connection: Connection, key: str, user: User) -> None:
+        self._check(connection, key)
+        if not repository.claim_first_user(connection, user.id):
+            raise _done()
+        repository.insert_user(connection, user)
+        repository.delete_meta(connection, _META)
+
+
+def user_of(new: NewUser, password_hash: str, workspace_id: str, now: int) -> User:
+    return User(
+        id=new_id(),
+        workspace_id=workspace_id,
+        name=new.name.strip(),
+        email=fold_email(new.email),
+        role=new.role,
+        locale=new.locale,
+        timezone=new.timezone,
+        disabled=False,
+        created_at=now,
+        updated_at=now,
+        password_hash=password_hash,
+    )
+
+
+def _keep_key(connection: Connection, kept: str) -> None:
+    if repository.has_first_user(connection):
+        raise _done()
+    repository.save_meta(connection, _META, kept)
+
+
+def _done() -> Conflict:
+    return Conflict("The platform is set up already. Sign in.", code="already_set_up")
