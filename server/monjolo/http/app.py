@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from fastapi import APIRouter
@@ -27,7 +26,6 @@ API = "/api/v1"
 WEBHOOK_BODY = 1_000_000
 BODY_LIMITS = {f"{API}/hooks/{{path:path}}": WEBHOOK_BODY}
 
-Lifespan = Callable[[Starlette], AbstractAsyncContextManager[None]]
 Ready = Callable[[], Awaitable[dict[str, str]]]  # what is not ready, with why; empty when all is well
 
 
@@ -41,7 +39,6 @@ def create_app(
     exposition: Callable[[], tuple[bytes, str]] | None = None,
     metrics_open: bool = False,
     measure: Measure | None = None,
-    lifespan: Lifespan | None = None,
     body_limits: Mapping[str, int] = BODY_LIMITS,
 ) -> Starlette:
     """The whole HTTP face of the platform.
@@ -63,7 +60,6 @@ def create_app(
         routes=routes,
         middleware=[Middleware(Envelope, measure=measure), Middleware(Compression)],
         exception_handlers=dict(HANDLERS),
-        lifespan=lifespan,
     )
     app.router.redirect_slashes = False
     app.state.stopping = asyncio.Event()  # set by the server when it begins to stop; open streams end then

@@ -29,6 +29,7 @@ SCOPES = frozenset(
 PUBLIC: frozenset[tuple[str, str]] = frozenset(
     {
         ("GET", "/"),
+        ("GET", "/assets/home.js"),
         ("GET", "/assets/page.css"),
         ("GET", "/docs"),
         ("GET", "/docs/page.js"),

@@ -20,6 +20,7 @@ def pages_router(api: str, document: Callable[[], bytes]) -> APIRouter:
     add_hot_route(router, "GET", "/", _file("home.html", "text/html"), needs=None)
     add_hot_route(router, "GET", "/docs", _file("docs.html", "text/html"), needs=None)
     add_hot_route(router, "GET", "/docs/page.js", _file("docs.js", "text/javascript"), needs=None)
+    add_hot_route(router, "GET", "/assets/home.js", _file("home.js", "text/javascript"), needs=None)
     add_hot_route(router, "GET", "/assets/page.css", _file("page.css", "text/css"), needs=None)
 
     async def openapi(request: Request) -> Response:
