@@ -1,4 +1,4 @@
-"""What an expression gives: a JSON value, or the reason why there is none."""
+"""What evaluating an expression gives: a value or a failure, never an exception."""
 
 from __future__ import annotations
 
@@ -14,5 +14,7 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
+    """`code` is stable; `message` says what went wrong and what to do."""
+
     code: str
     message: str
