@@ -1,12 +1,13 @@
 """The life of the attempts a worker holds: what is done with what a runner, a timer or the orchestrator says.
 
-`Phase` names the stations. Every attempt ends here by one report, Finished or Released, after its log is durable.
+`Phase` names the stations. Each ends by one report, Finished or Released, once its log is durable.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -295,10 +296,14 @@ class Attempts:
             self.reporter.submit(started, attempt)
         if runner is not None and not attempt.is_async:
             runner.blocked = True
-            for other in list(runner.queue.values()):
-                if other.phase is Phase.SENT and not other.called_off and other is not attempt:
-                    runner.call_off(other, BEHIND)
+            self._call_off_queue(runner, BEHIND)
         self._give_back_stuck()
+
+    def _call_off_queue(self, runner: Runner, reason: str) -> None:
+        """Asks back what has not begun: not the first, which may have."""
+        for attempt in list(runner.queue.values())[1:]:
+            if attempt.phase is Phase.SENT and not attempt.called_off:
+                runner.call_off(attempt, reason)
 
     def _give_back_stuck(self) -> None:
         for attempt in self.pool.stuck():
@@ -314,7 +319,7 @@ class Attempts:
             self._kill_for(attempt)
 
     def _kill_for(self, attempt: Attempt) -> None:
-        """Nothing but the end of its runner ends it. One that waits behind others has not begun and can wait."""
+        """Nothing but the end of its runner ends it. One behind others has not begun: it can wait."""
         runner = attempt.runner
         if attempt.phase is Phase.ENDED or runner is None:
             return
@@ -327,9 +332,10 @@ class Attempts:
         """It ended when asked to. It is over when none of its processes is left."""
         if runner.killed or await runner.others_alive():
             runner.state = max(runner.state, RunnerState.RETIRING)
-            patience = self._loop.time() + NEIGHBOUR_SECONDS
-            while runner.side and not runner.killed and self._loop.time() < patience:
-                await asyncio.sleep(0.05)
+            self._call_off_queue(runner, RUNNER_ENDED)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(NEIGHBOUR_SECONDS):
+                    await runner.wait_alone()
             runner.kill(f"a step in it was stopped ({attempt.stopped}) and left a process behind")
             await runner.wait_gone()
         self._finish(attempt, outcome)

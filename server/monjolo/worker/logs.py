@@ -1,4 +1,4 @@
-"""The log of an attempt on its way to the store: gathered, bounded, masked, and durable before its end is told."""
+"""The log of an attempt on its way to the store: gathered, bounded, masked, durable before its end is told."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
 
 
 class AttemptLog:
-    """Lines of one attempt, kept as the runner's raw arrays `[at, level, stream, text, fields]` until they leave."""
+    """Lines of one attempt, kept as the raw arrays `[at, level, stream, text, fields]` until they leave."""
 
     __slots__ = ("_clock", "_dropped", "_lines", "_masker", "_next", "_room", "_shipper", "_size", "_task")
 

@@ -1,7 +1,7 @@
 """Which runner runs what. Warm runners per bundle and limits, within a budget of memory and a number of slots.
 
-A slot is a sync action that is running: there are `slots` of them in a worker, and one runner gives at most one.
-Tasks that are known to be short queue behind each other in a runner; a task that travels alone gets a free one.
+A slot is a sync action that is running: a worker has `slots` of them, and one runner gives at most one.
+Tasks known to be short queue behind each other in a runner; a task that travels alone gets a free one.
 Async actions run side by side and take no slot.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -28,7 +28,7 @@ Key = tuple[object, ...]
 
 @dataclass(frozen=True, slots=True)
 class PoolSettings:
-    """`slots`: sync actions at once; `side`: async ones at once in one runner; `depth`: short ones in a queue."""
+    """`slots`: sync actions at once; `side`: async ones at once in a runner; `depth`: short ones in a queue."""
 
     slots: int
     side: int = 256
@@ -36,7 +36,7 @@ class PoolSettings:
     crowded: int = 16  # waiting in each runner before one more is started for short tasks
     memory_bytes: int = 1024 * 1024 * 1024  # of warm runners together; idle ones go first
     idle_seconds: float = 600.0
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
 
 
 class PoolEvents(RunnerEvents, Protocol):
@@ -123,7 +123,7 @@ class Pool:
         ]
 
     def alone_waiting(self) -> int:
-        """Tasks that need a free runner and have none. Those of a bundle still being prepared need no slot yet."""
+        """Tasks that need a free runner and have none; not those whose bundle is still being prepared."""
         return sum(
             1
             for crew in self._crews.values()

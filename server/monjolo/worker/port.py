@@ -1,4 +1,4 @@
-"""What a worker asks of the platform: code to run, and services for the code that runs. It knows no database."""
+"""What a worker asks of the platform: code to run, and services for it. A worker knows no database."""
 
 from __future__ import annotations
 

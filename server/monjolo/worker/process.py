@@ -1,4 +1,4 @@
-"""Starts a supervised child and hands out its pipes; the supervisor does everything that has to do with dying."""
+"""Starts a supervised child and hands out its pipes. All that has to do with dying is the supervisor's."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class SupervisedProcess:
         return self.started.result() if self.started.done() and not self.started.exception() else 0
 
     def kill(self, grace_seconds: float) -> None:
-        """SIGTERM, and SIGKILL after the grace, to every descendant until none is left; then `gone` resolves."""
+        """SIGTERM, after the grace SIGKILL to every descendant until none is left; then `gone` resolves."""
         self._say(f"kill {grace_seconds}")
 
     async def count_others(self) -> int:
@@ -92,7 +92,7 @@ class SupervisedProcess:
             self._lost()
 
     def _lost(self) -> None:
-        """The supervisor vanished without a word: it was killed. Its child has died with it (parent-death signal)."""
+        """The supervisor vanished without a word: it was killed, its child with it (parent-death signal)."""
         if not self.gone.done() and self.pid:
             with contextlib.suppress(OSError):
                 os.killpg(self.pid, 9)

@@ -84,6 +84,7 @@ class Runner:
         self._channel: LineChannel | None = None
         self._last = 0
         self._hello: asyncio.Future[dict[str, Any]] | None = None
+        self._alone = asyncio.Event()
         self._why = ""  # what ended it, when it was us
 
     @property
@@ -173,11 +174,18 @@ class Runner:
             return
         self.state = RunnerState.RETIRING
         self._why = self._why or why
+        self._alone.set()
         if self._process is not None:
             self._process.kill(grace_seconds)
 
     async def others_alive(self) -> int:
         return await self._process.count_others() if self._process is not None else 0
+
+    async def wait_alone(self) -> None:
+        """Until nothing runs in it, or it is being ended."""
+        while (self.side or self.queue) and not self.killed:
+            self._alone.clear()
+            await self._alone.wait()
 
     async def wait_gone(self) -> None:
         if self._process is not None:
@@ -279,6 +287,7 @@ class Runner:
                 self._events.head(first)
         else:
             self.blocked = False
+        self._alone.set()
         self._events.answered(attempt, message, size)
         self._events.changed(self)
 
@@ -327,7 +336,7 @@ def _parse(line: bytes) -> dict[str, Any]:
     try:
         message = orjson.loads(line)
     except orjson.JSONDecodeError:
-        # JSON as other encoders write it: NaN, lone surrogates. What is no JSON at all raises ValueError here too.
+        # JSON as other encoders write it: NaN, lone surrogates. What is no JSON at all raises ValueError here.
         lenient = json.loads(line, parse_constant=lambda _: None)
         message = json.loads(json.dumps(lenient, ensure_ascii=False).encode("utf-8", "replace"))
     if type(message) is not dict:
@@ -339,16 +348,20 @@ def error_from(data: Any) -> TaskError:
     """An error as a runner tells it; nothing of it is trusted to have the right type."""
     if type(data) is not dict:
         return TaskError("ProtocolBroken", "the runner told of an error without saying which")
-    after = data.get("retry_after")
+    after: Any = data.get("retry_after")
     traceback = data.get("traceback")
     return TaskError(
         type=str(data.get("type") or "Error"),
         message=str(data.get("message") or ""),
         traceback=str(traceback) if traceback else None,
-        retry_after=int(after * 1_000_000) if type(after) in (int, float) and after >= 0 else None,
+        retry_after=int(after * 1_000_000) if _is_number(after) and after >= 0 else None,
         retryable=data.get("retryable") is not False,
         details=data.get("details"),
     )
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float)
 
 
 def limits_key(limits: Limits) -> Sequence[int | None]:

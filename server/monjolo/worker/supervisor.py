@@ -1,11 +1,12 @@
 """Stands over one runner: starts it with limits and a clean environment, and leaves no process behind.
 
-Started by the worker as `python -I -S supervisor.py FD`. FD is a socket to the worker; its end kills everything.
+Started by the worker as `python -I -S supervisor.py FD`. FD is a socket to the worker; its end kills all.
 Lines, worker to supervisor: first the order `{argv, environment, folder, limits}` as JSON, then `kill SECONDS`
-(grace between SIGTERM and SIGKILL) and `count`. Back: `started PID`, `count N` (processes besides the runner) and,
-when no descendant is left, `gone STATUS` (as `subprocess` has it: negative for a signal).
+(grace between SIGTERM and SIGKILL) and `count`. Back: `started PID`, `count N` (processes besides the runner)
+and, when no descendant is left, `gone STATUS` (as `subprocess` has it: negative for a signal).
 """
-# ruff: noqa: PTH (pathlib would add a third to the start-up of a process that exists once per runner)
+# Without pathlib, which would add a third to the start-up of a process that exists once for each runner.
+# ruff: noqa: PTH106, PTH108, PTH114, PTH118, PTH123, PTH208
 
 from __future__ import annotations
 
@@ -22,9 +23,9 @@ import time
 from typing import Any
 
 PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS, PR_SET_CHILD_SUBREAPER = 1, 38, 36
-GIVE_UP_SECONDS = 30.0  # a process the kernel will not let go (uninterruptible I/O) must not hold us for ever
+GIVE_UP_SECONDS = 30.0  # one that the kernel will not let go (uninterruptible I/O) must not hold us for ever
 LIMITS = {
-    "memory_bytes": resource.RLIMIT_DATA,  # what is really used; address space is reserved freely by V8 and threads
+    "memory_bytes": resource.RLIMIT_DATA,  # what is used: threads and V8 reserve far more addresses
     "cpu_seconds": resource.RLIMIT_CPU,
     "open_files": resource.RLIMIT_NOFILE,
     "processes": resource.RLIMIT_NPROC,
@@ -98,7 +99,9 @@ def become_runner(order: dict[str, Any], parent: int) -> None:
         os.chdir(order["folder"])
         os.umask(0o077)
         os.closerange(3, 65536)
-        os.execve(order["argv"][0], order["argv"], order["environment"])
+        os.execve(  # noqa: S606 no shell is wanted
+            order["argv"][0], order["argv"], order["environment"]
+        )
     except BaseException as error:
         os.write(2, f"the runner could not be started: {error}\n".encode())
     finally:

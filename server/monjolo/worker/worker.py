@@ -1,4 +1,4 @@
-"""The worker: takes messages while there is room, and hands their tasks on. What becomes of them is in `attempts`."""
+"""The worker: takes messages while there is room. What becomes of their tasks is in `attempts`."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ logger = structlog.get_logger(__name__)
 
 RUNNER_MAIN = Path(monjolo_sdk.__file__).parent / "runner" / "main.py"
 RETRY_SECONDS = 1.0
+USUAL_LIMITS = Limits(open_files=4096)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class WorkerSettings:
     heartbeat_when_idle: bool = True  # False: no timer while nothing is in hand (embedded)
     idle_seconds: float = 600.0  # how long a warm runner may be idle
     memory_bytes: int = 1024 * 1024 * 1024  # of warm runners together
-    limits: Limits = Limits(open_files=4096)
+    limits: Limits = USUAL_LIMITS
     egress_allow: tuple[str, ...] = ()
     folder: Path | None = None  # for the runners' temporary folders; None: the system's
     runner_main: Path = RUNNER_MAIN
@@ -114,7 +115,7 @@ class Worker:
         return WorkerStats(running, len(attempts.held), self.settings.capacity, len(runners))
 
     async def drain(self, grace_seconds: float) -> bool:
-        """Takes nothing more and waits; after the grace what has not begun is released. True when all is told."""
+        """Takes nothing more and waits; after the grace, releases what has not begun. True when all is told."""
         self._draining = True
         self._changed.set()
         if not await self._wait_empty(grace_seconds):
