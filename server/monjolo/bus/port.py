@@ -1,0 +1,32 @@
+"""Live events, for whoever looks at this moment. Nothing depends on them: the database has the truth."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """One event. `number` grows by one for each event of this bus."""
+
+    number: int
+    topic: str
+    kind: str
+    data: Mapping[str, Any]
+
+
+class Subscription(Protocol):
+    def __aiter__(self) -> AsyncIterator[Live]: ...
+    def close(self) -> None: ...
+
+
+class Bus(Protocol):
+    def wants(self, topic: str) -> bool:
+        """Whether anybody listens: an event that nobody hears need not be made."""
+
+    def publish(self, topic: str, kind: str, data: Mapping[str, Any]) -> None: ...
+
+    def subscribe(self, topics: Iterable[str], after: int | None = None) -> Subscription:
+        """Events of these topics from now on, or after event `after` as far as they are remembered."""

@@ -1,0 +1,286 @@
+"""Tasks on their way to workers: a bounded window at the broker, the backlog in the database.
+
+Refills go round by flow, so that one flow's hundred thousand runs do not starve another's one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from monjolo.broker.port import OrchestratorBroker
+from monjolo.domains.flows.models import CompiledFlow
+from monjolo.domains.flows.service import FlowsService
+from monjolo.domains.runs import repository
+from monjolo.engine import graph
+from monjolo.kit import json
+from monjolo.kit.errors import MonjoloError
+from monjolo.kit.ids import new_id
+from monjolo.kit.time import MILLISECOND, Clock
+from monjolo.storage.port import Connection, Database
+from monjolo_sdk.wire import Limits, Task, TaskMessage
+
+TASKS_PER_MESSAGE = 32
+SHORT = 100 * MILLISECOND
+_REMEMBERED = 100
+
+TaskName = tuple[str, str, int]  # run id, key, token
+
+
+class Sealer(Protocol):
+    """Puts secrets and connections into a task's inputs, as late as possible."""
+
+    async def fill(
+        self, workspace_id: str, digest: str, action: str, inputs: dict[str, Any]
+    ) -> tuple[dict[str, Any], dict[str, dict[str, Any]], tuple[str, ...]]:
+        """(inputs, connections by input, values to mask). Raises MonjoloError when one is not there."""
+
+    def needs(self, digest: str, action: str, inputs: Mapping[str, Any]) -> bool: ...
+
+
+@dataclass(slots=True)
+class Pending:
+    """A task that will leave: what of its run and flow it needs to be told."""
+
+    run_id: str
+    key: str
+    token: int
+    attempt: int
+    inputs: Any
+    alone: bool
+    not_after: int | None
+    flow: CompiledFlow
+    number: int
+    trigger_type: str
+
+    @property
+    def name(self) -> TaskName:
+        return (self.run_id, self.key, self.token)
+
+
+@dataclass(slots=True)
+class Durations:
+    """The last hundred attempts of an action: short ones may travel together."""
+
+    seen: deque[int] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
+    short: bool = False
+    _since: int = 0
+
+    def add(self, duration: int) -> None:
+        self.seen.append(duration)
+        self._since += 1
+        if self._since >= 10 or len(self.seen) <= 10:
+            self._since = 0
+            ordered = sorted(self.seen)
+            self.short = ordered[int(len(ordered) * 0.95)] < SHORT
+
+
+class Dispatcher:
+    def __init__(
+        self,
+        database: Database,
+        flows: FlowsService,
+        broker: OrchestratorBroker,
+        sealer: Sealer,
+        clock: Clock,
+        *,
+        group: str,
+        window: int,
+        limits: Limits,
+        refused: Callable[[Sequence[tuple[TaskName, MonjoloError]]], Awaitable[None]],
+    ) -> None:
+        self._database = database
+        self._flows = flows
+        self._broker = broker
+        self._sealer = sealer
+        self._clock = clock
+        self._group = group
+        self._window = window
+        self._limits = limits
+        self._refused = refused
+        self._out: set[TaskName] = set()
+        self._reserved = 0
+        self._backlog = True  # there may be ready tasks in the database
+        self._turn = ""  # the flow that was served last
+        self._durations: dict[tuple[str, str], Durations] = {}
+        self._wake = asyncio.Event()
+
+    @property
+    def outstanding(self) -> int:
+        return len(self._out)
+
+    def reserve(self) -> bool:
+        """A place in the window, for a task that may leave right after its commit."""
+        if self._backlog or len(self._out) + self._reserved >= self._window:
+            self._backlog = True
+            return False
+        self._reserved += 1
+        return True
+
+    def unreserve(self, count: int) -> None:
+        self._reserved -= count
+
+    def settled(self, names: Iterable[TaskName]) -> None:
+        """These tasks ended, or their token is worth nothing any more."""
+        self._out.difference_update(names)
+        if self._backlog and len(self._out) <= self._window // 2:
+            self._wake.set()
+
+    def took(self, digest: str, action: str, duration: int) -> None:
+        durations = self._durations.get((digest, action))
+        if durations is None:
+            durations = self._durations[digest, action] = Durations()
+        durations.add(duration)
+
+    def has_backlog(self) -> None:
+        self._backlog = True
+        if len(self._out) <= self._window // 2:
+            self._wake.set()
+
+    async def send(self, pending: Sequence[Pending]) -> None:
+        """Hands tasks to the broker whose rows say `dispatched`; they were reserved before."""
+        self._reserved -= len(pending)
+        self._out.update(task.name for task in pending)
+        await self._send(pending)
+
+    async def _send(self, pending: Sequence[Pending]) -> None:
+        tasks, refused = [], []
+        for task in pending:
+            try:
+                tasks.append(await self._sealed(task))
+            except MonjoloError as error:
+                self._out.discard(task.name)
+                refused.append((task.name, error))
+        if tasks:
+            await self._broker.publish(self._packed(tasks))
+        if refused:
+            await self._refused(refused)
+
+    def _packed(self, tasks: Sequence[Task]) -> list[TaskMessage]:
+        """Short tasks travel together, the others by themselves."""
+        messages, together = [], []
+        for task in tasks:
+            durations = self._durations.get((task.digest, task.action))
+            if task.alone or durations is None or not durations.short:
+                messages.append(TaskMessage(new_id(), self._group, (task,)))
+                continue
+            together.append(task)
+            if len(together) == TASKS_PER_MESSAGE:
+                messages.append(TaskMessage(new_id(), self._group, tuple(together)))
+                together = []
+        if together:
+            messages.append(TaskMessage(new_id(), self._group, tuple(together)))
+        return messages
+
+    async def _sealed(self, pending: Pending) -> Task:
+        plan = pending.flow.compiled.plan.steps[graph.path_of(pending.key)]
+        action = plan.action
+        assert action is not None
+        inputs: dict[str, Any] = pending.inputs
+        connections: Mapping[str, dict[str, Any]] = {}
+        masks: tuple[str, ...] = ()
+        if self._sealer.needs(action.digest, action.action, inputs):
+            inputs, connections, masks = await self._sealer.fill(
+                pending.flow.workspace_id, action.digest, action.action, inputs
+            )
+        context = {
+            "id": pending.run_id,
+            "number": pending.number,
+            "flow": pending.flow.slug,
+            "flow_id": pending.flow.flow_id,
+            "version": pending.flow.version,
+            "step": pending.key,
+            "attempt": pending.attempt,
+            "trigger": pending.trigger_type,
+        }
+        return Task(
+            run_id=pending.run_id,
+            key=pending.key,
+            token=pending.token,
+            attempt=pending.attempt,
+            module=action.module,
+            version=action.version,
+            digest=action.digest,
+            action=action.action,
+            inputs=inputs,
+            secrets=masks,
+            connections=dict(connections),
+            flow=pending.flow.slug,
+            run_number=pending.number,
+            idempotency_key=f"{pending.run_id}:{pending.key}",
+            at_most_once=plan.at_most_once,
+            alone=pending.alone,
+            timeout=plan.timeout,
+            not_after=pending.not_after,
+            limits=self._limits,
+            context=context,
+        )
+
+    # --- the backlog ----------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Refills the window from the backlog whenever there is room."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._backlog and len(self._out) + self._reserved <= self._window // 2:
+                await self._refill()
+
+    async def _refill(self) -> None:
+        room = self._window - len(self._out) - self._reserved
+        now = self._clock.now()
+        turn, group = self._turn, self._group
+
+        def take(connection: Connection) -> tuple[list[Any], bool, str]:
+            rows, left, last = _next_round(connection, group, turn, room)
+            repository.mark_dispatched(connection, now, [(r["run_id"], r["key"], r["token"]) for r in rows])
+            return rows, left, last
+
+        self._reserved += room
+        self._backlog = False
+        try:
+            rows, left, self._turn = await self._database.write(take)
+        finally:
+            self._reserved -= room
+        self._backlog = self._backlog or left
+        pending = [await self._pending(row) for row in rows]
+        self._out.update(task.name for task in pending)
+        await self._send(pending)
+
+    async def _pending(self, row: Any) -> Pending:
+        flow = await self._flows.compiled(row["flow_id"], row["version"])
+        return Pending(
+            row["run_id"],
+            row["key"],
+            row["token"],
+            row["attempt"],
+            json.loads(row["inputs"]),
+            bool(row["alone"]),
+            row["not_after"],
+            flow,
+            row["number"],
+            row["trigger_type"],
+        )
+
+
+def _next_round(connection: Connection, group: str, turn: str, room: int) -> tuple[list[Any], bool, str]:
+    """Up to `room` ready tasks, an equal share of each flow, beginning after the flow `turn`."""
+    flows = repository.ready_flows(connection, group)
+    if not flows:
+        return [], False, turn
+    flows = [flow for flow in flows if flow > turn] + [flow for flow in flows if flow <= turn]
+    share = max(1, room // len(flows))
+    rows: list[Any] = []
+    left = False
+    for flow in flows:
+        if len(rows) >= room:
+            left = True
+            break
+        found = repository.ready_tasks(connection, group, flow, min(share, room - len(rows)))
+        left = left or len(found) == share
+        rows += found
+        turn = flow
+    return rows, left, turn

@@ -1,0 +1,236 @@
+"""What people ask about runs. Lists read no payloads; every question carries the workspace."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from monjolo.domains.runs.codec import STEP_OUTPUT_LIMIT
+from monjolo.kit import json
+from monjolo.kit.errors import NotFound
+from monjolo.kit.time import to_rfc3339
+from monjolo.storage.port import Connection
+
+_LIST = (
+    "id, number, flow, version, status, reason, trigger_type, labels, error, root_run_id, parent_run_id, parent_key, "
+    "repeat_of, actor, quarantined, created_at, started_at, finished_at"
+)
+ENDED = ("succeeded", "failed", "cancelled", "skipped", "timed_out", "crashed")
+
+
+def get(connection: Connection, workspace_id: str, run_id: str) -> dict[str, Any]:
+    """A run with its payloads."""
+    row = connection.execute(
+        f"SELECT {_LIST}, flow_id, trigger, inputs, outputs, context FROM runs WHERE workspace_id = ? AND id = ?",  # noqa: S608
+        (workspace_id, run_id),
+    ).fetchone()
+    if row is None:
+        raise NotFound("There is no such run, or retention has removed it.", code="run_not_found")
+    run = brief(row)
+    run["flow_id"] = row["flow_id"]
+    run["trigger"] = json.loads(row["trigger"])
+    run["inputs"] = json.loads(row["inputs"])
+    run["outputs"] = None if row["outputs"] is None else json.loads(row["outputs"])
+    run["event"] = json.loads(row["context"]).get("event")
+    return run
+
+
+def brief(row: Any) -> dict[str, Any]:
+    """A run as lists show it."""
+    return {
+        "id": row["id"],
+        "number": row["number"],
+        "flow": row["flow"],
+        "version": row["version"],
+        "status": row["status"],
+        "reason": row["reason"],
+        "trigger": {"type": row["trigger_type"]},
+        "labels": json.loads(row["labels"]),
+        "error": None if row["error"] is None else json.loads(row["error"]),
+        "root_run": row["root_run_id"],
+        "parent": None
+        if row["parent_run_id"] is None
+        else {"run": row["parent_run_id"], "step": row["parent_key"]},
+        "repeat_of": row["repeat_of"],
+        "actor": row["actor"],
+        "quarantined": row["quarantined"] is not None,
+        "created_at": to_rfc3339(row["created_at"]),
+        "started_at": None if row["started_at"] is None else to_rfc3339(row["started_at"]),
+        "finished_at": None if row["finished_at"] is None else to_rfc3339(row["finished_at"]),
+    }
+
+
+def has_ended(connection: Connection, run_id: str) -> bool:
+    row = connection.execute("SELECT finished_at FROM runs WHERE id = ?", (run_id,)).fetchone()
+    return row is not None and row[0] is not None
+
+
+def list_runs(
+    connection: Connection, workspace_id: str, filters: dict[str, Any], before: str | None, limit: int
+) -> list[Any]:
+    """The newest first. `filters`: flow, status (list), trigger, from, to (instants), q (id, number, label or error text)."""
+    where, values = _conditions(workspace_id, filters)
+    if before is not None:
+        where.append("id < ?")
+        values.append(before)
+    sql = f"SELECT {_LIST} FROM runs WHERE {' AND '.join(where)} ORDER BY id DESC LIMIT ?"  # noqa: S608
+    return connection.execute(sql, (*values, limit)).fetchall()
+
+
+def count_runs(connection: Connection, workspace_id: str, filters: dict[str, Any], up_to: int) -> int:
+    where, values = _conditions(workspace_id, filters)
+    sql = f"SELECT COUNT(*) FROM (SELECT 1 FROM runs WHERE {' AND '.join(where)} LIMIT ?) AS some"  # noqa: S608
+    return int(connection.execute(sql, (*values, up_to)).fetchone()[0])
+
+
+def _conditions(workspace_id: str, filters: dict[str, Any]) -> tuple[list[str], list[Any]]:
+    where, values = ["workspace_id = ?"], [workspace_id]
+    if filters.get("flow_id") is not None:
+        where.append("flow_id = ?")
+        values.append(filters["flow_id"])
+    if filters.get("status"):
+        where.append(f"status IN ({', '.join('?' for _ in filters['status'])})")
+        values += filters["status"]
+    for name, column, sign in (("trigger", "trigger_type", "="), ("from", "created_at", ">="), ("to", "created_at", "<"),
+                               ("parent", "parent_run_id", "=")):  # fmt: skip
+        if filters.get(name) is not None:
+            where.append(f"{column} {sign} ?")
+            values.append(filters[name])
+    if filters.get("q"):
+        where.append("(id = ? OR CAST(number AS TEXT) = ? OR flow LIKE ? OR labels LIKE ? OR error LIKE ?)")
+        like = "%" + str(filters["q"]).replace("%", "").replace("_", "") + "%"
+        values += [filters["q"], str(filters["q"]).lstrip("#"), like, like, like]
+    return where, values
+
+
+def steps_of(
+    connection: Connection, run_id: str, after: str, limit: int, item_of: str | None
+) -> list[dict[str, Any]]:
+    """The steps that have begun, by key; items of a fan-out only when asked for with `item_of`."""
+    sql = "SELECT * FROM steps WHERE run_id = ? AND key > ? "
+    values: list[Any] = [run_id, after]
+    if item_of is None:
+        sql += "AND item = 0 "
+    else:
+        sql += "AND key >= ? AND key < ? "
+        values += [f"{item_of}[", f"{item_of}\\"]
+    rows = connection.execute(sql + "ORDER BY key LIMIT ?", (*values, limit)).fetchall()
+    return [_step(row) for row in rows]
+
+
+def _step(row: Any) -> dict[str, Any]:
+    state = json.loads(row["state"])
+    output = row["output"]
+    fan = state.get("fan")
+    return {
+        "key": row["key"],
+        "status": row["status"],
+        "reason": row["reason"],
+        "attempt": row["attempt"],
+        "crashes": state.get("crashes", 0),
+        "output": None if output is None or len(output) > STEP_OUTPUT_LIMIT else json.loads(output),
+        "output_bytes": None if output is None else len(output),
+        "error": None if row["error"] is None else json.loads(row["error"]),
+        "items": None if fan is None else {"total": fan[0], "begun": fan[1], "live": fan[2], "failed": fan[3]},
+        "case": state.get("case"),
+        "child_run": state.get("child"),
+        "reused_from": row["reused_from"],
+        "wake_at": None if state.get("wake_at") is None else to_rfc3339(state["wake_at"]),
+        "started_at": None if row["started_at"] is None else to_rfc3339(row["started_at"]),
+        "finished_at": None if row["finished_at"] is None else to_rfc3339(row["finished_at"]),
+    }
+
+
+def output_of(connection: Connection, run_id: str, key: str) -> Any:
+    row = connection.execute("SELECT output FROM steps WHERE run_id = ? AND key = ?", (run_id, key)).fetchone()
+    if row is None:
+        raise NotFound("The run has no such step, or it has not begun.", code="step_not_found")
+    return None if row[0] is None else json.loads(row[0])
+
+
+def outputs_of(connection: Connection, run_id: str, keys: Sequence[str]) -> dict[str, tuple[str, Any]]:
+    """Steps that may be taken over into a repeat: those that succeeded, or were skipped for a reason of their own."""
+    found: dict[str, tuple[str, Any]] = {}
+    for key in keys:
+        row = connection.execute(
+            "SELECT status, reason, output FROM steps WHERE run_id = ? AND key = ?", (run_id, key)
+        ).fetchone()
+        if row is not None and (row["status"] == "succeeded" or row["reason"] == "condition_false"):
+            found[key] = (row["status"], None if row["output"] is None else json.loads(row["output"]))
+    return found
+
+
+def attempts_of(connection: Connection, run_id: str, key: str) -> list[dict[str, Any]]:
+    rows = connection.execute(
+        "SELECT * FROM attempts WHERE run_id = ? AND key = ? ORDER BY token", (run_id, key)
+    ).fetchall()
+    return [
+        {
+            "attempt": row["attempt"],
+            "token": row["token"],
+            "status": row["status"],
+            "worker": row["worker"],
+            "error": None if row["error"] is None else json.loads(row["error"]),
+            "queued_at": to_rfc3339(row["queued_at"]),
+            "started_at": None if row["started_at"] is None else to_rfc3339(row["started_at"]),
+            "finished_at": None if row["finished_at"] is None else to_rfc3339(row["finished_at"]),
+        }
+        for row in rows
+    ]
+
+
+def artifacts_of(connection: Connection, run_id: str) -> list[dict[str, Any]]:
+    rows = connection.execute(
+        "SELECT * FROM artifacts WHERE run_id = ? ORDER BY created_at, name", (run_id,)
+    ).fetchall()
+    return [
+        {
+            "name": row["name"],
+            "step": row["key"],
+            "attempt": row["attempt"],
+            "content_type": row["content_type"],
+            "size": row["size"],
+            "sha256": row["sha256"],
+            "created_at": to_rfc3339(row["created_at"]),
+        }
+        for row in rows
+    ]
+
+
+def artifact(connection: Connection, run_id: str, name: str, key: str | None) -> Any:
+    row = connection.execute(
+        "SELECT * FROM artifacts WHERE run_id = ? AND name = ? AND (? IS NULL OR key = ?) ORDER BY created_at DESC LIMIT 1",
+        (run_id, name, key, key),
+    ).fetchone()
+    if row is None:
+        raise NotFound("The run has no artifact of this name.", code="artifact_not_found")
+    return row
+
+
+# --- why a run waits ----------------------------------------------------------------------------------------
+
+
+def live_parts(connection: Connection, run_id: str) -> dict[str, Any]:
+    """What the sentence of `why` is made of."""
+    return {
+        "steps": connection.execute(
+            "SELECT key, status, reason, attempt, state, error FROM steps WHERE run_id = ? AND finished_at IS NULL "
+            "AND status <> 'pending' ORDER BY key LIMIT 20",
+            (run_id,),
+        ).fetchall(),
+        "tasks": connection.execute(
+            "SELECT key, state, worker, ready_at FROM tasks WHERE run_id = ?", (run_id,)
+        ).fetchall(),
+        "slots": connection.execute(
+            "SELECT * FROM slots WHERE run_id = ? AND state = 'waiting'", (run_id,)
+        ).fetchall(),
+        "ahead": connection.execute("SELECT COUNT(*) FROM tasks WHERE state = 'ready'").fetchone()[0],
+    }
+
+
+def slot_owners(connection: Connection, workspace_id: str, slot: str) -> list[Any]:
+    return connection.execute(
+        "SELECT r.id, r.flow, r.number FROM slots s JOIN runs r ON r.id = s.run_id WHERE s.workspace_id = ? "
+        "AND s.slot_key = ? AND s.state = 'held' ORDER BY s.asked_at LIMIT 5",
+        (workspace_id, slot),
+    ).fetchall()

@@ -1,0 +1,231 @@
+"""Runs as others use them: accepted, cancelled, repeated, awaited."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from monjolo.domains.flows.models import CompiledFlow
+from monjolo.domains.flows.service import FlowsService
+from monjolo.domains.runs import changes as writing
+from monjolo.domains.runs import queries, repository
+from monjolo.domains.runs.acceptance import Acceptance, changes_of
+from monjolo.domains.runs.advance import Advance, Fact, write_beginning
+from monjolo.domains.runs.changes import Changes
+from monjolo.domains.runs.dispatch import Dispatcher
+from monjolo.domains.runs.models import NewRun, PreparedRun, Repeat
+from monjolo.engine import events as facts
+from monjolo.kit.errors import Conflict, InvalidInput, MonjoloError
+from monjolo.kit.time import DAY, Clock
+from monjolo.storage.port import Connection, Database
+
+KEY_KEPT = DAY
+BULK = 1_000
+
+
+class RunsService:
+    def __init__(
+        self,
+        database: Database,
+        flows: FlowsService,
+        acceptance: Acceptance,
+        advance: Advance,
+        dispatcher: Dispatcher,
+        clock: Clock,
+        *,
+        group: str,
+    ) -> None:
+        self._database = database
+        self._flows = flows
+        self._acceptance = acceptance
+        self._advance = advance
+        self._dispatcher = dispatcher
+        self._clock = clock
+        self._group = group
+        self._awaited: dict[str, list[asyncio.Future[None]]] = {}
+        advance.listeners.append(self)
+
+    # --- for those who make runs in a transaction of their own ----------------------------------------------
+
+    async def prepare(self, workspace_id: str, new: Sequence[NewRun]) -> list[PreparedRun]:
+        """Checked and decided, not written. Raises the MonjoloError of the first that cannot be."""
+        return [await self._acceptance.prepare(wish) for wish in new]
+
+    def insert(self, connection: Connection, prepared: PreparedRun) -> None:
+        """Writes the run; when its idempotency key was used before, sets `duplicate_of` and writes nothing."""
+        self._insert(connection, prepared, changes_of(prepared))
+
+    def committed(self, prepared: Sequence[PreparedRun]) -> None:
+        """After the commit: the tasks of these runs may leave."""
+        self._dispatcher.has_backlog()
+        self._advance.inbox_has_news.set()
+        for run in prepared:
+            self._tell(changes_of(run))
+
+    def _insert(self, connection: Connection, prepared: PreparedRun, changes: Changes) -> bool:
+        if prepared.idempotency is not None:
+            scope, key, fingerprint = prepared.idempotency
+            workspace_id, now = prepared.entry.workspace_id, prepared.row["created_at"]
+            first = repository.claim_key(
+                connection, workspace_id, scope, key, fingerprint, prepared.id, now, KEY_KEPT
+            )
+            if first is not None:
+                if first[1] != fingerprint:
+                    raise InvalidInput(
+                        "This Idempotency-Key was used with other inputs; use a new key for a new request.",
+                        code="idempotency_mismatch",
+                    )
+                prepared.duplicate_of = first[0]
+                return False
+        _, told = writing.write(connection, [changes], self._group)
+        return write_beginning(connection, prepared) or told
+
+    # --- accept ---------------------------------------------------------------------------------------------
+
+    async def accept(self, new: Sequence[NewRun]) -> list[PreparedRun]:
+        """All or nothing; returns after the commit. One commit for whatever is accepted at the same time."""
+        if len(new) > BULK:
+            raise InvalidInput(f"Up to {BULK} runs are taken at once.", code="too_many_items")
+        prepared = []
+        for index, wish in enumerate(new):
+            try:
+                prepared.append(await self._acceptance.prepare(wish))
+            except MonjoloError as error:
+                if len(new) > 1:
+                    error.detail = f"items[{index}]: {error.detail}"
+                raise
+        changed = [changes_of(run) for run in prepared]
+        reserved = 0
+        for changes in changed:
+            for key in changes.dispatches:
+                if self._dispatcher.reserve():
+                    changes.direct.add(key)
+                    reserved += 1
+
+        def work(connection: Connection) -> bool:
+            if len(prepared) > 1 and not any(run.idempotency for run in prepared):
+                _, told = writing.write(connection, changed, self._group)
+                begun = [write_beginning(connection, run) for run in prepared]
+                return told or any(begun)
+            told = False
+            for run, changes in zip(prepared, changed, strict=True):
+                told = self._insert(connection, run, changes) or told
+            return told
+
+        try:
+            told = await self._database.write(work)
+        except BaseException:
+            self._dispatcher.unreserve(reserved)
+            raise
+        stored = []
+        for run, changes in zip(prepared, changed, strict=True):
+            if run.duplicate_of is None:
+                stored.append(changes)
+            else:
+                self._dispatcher.unreserve(len(changes.direct))
+        await self._advance.publish(stored)
+        if told:
+            self._advance.inbox_has_news.set()
+        return prepared
+
+    # --- later ----------------------------------------------------------------------------------------------
+
+    async def cancel(self, workspace_id: str, run_id: str, *, reason: str, force: bool) -> None:
+        """Asks the run to end; durable when it returns. A run that has ended stays as it is."""
+        await self._database.read(lambda c: queries.get(c, workspace_id, run_id))
+        event = facts.CancelRequested(self._clock.now(), reason, force)
+        await self._advance.submit([Fact(run_id, event)])
+
+    async def repeat(
+        self,
+        workspace_id: str,
+        run_id: str,
+        *,
+        from_step: str | None,
+        inputs: Mapping[str, Any] | None,
+        newest: bool,
+        actor: str | None,
+    ) -> PreparedRun:
+        """A new run like that one; with `from_step` the outputs of the steps before it are taken over."""
+        run = await self._database.read(lambda c: queries.get(c, workspace_id, run_id))
+        version = None if newest else run["version"]
+        flow = await self._flows.compiled(run["flow_id"], version)
+        reused = await self._reused(flow, run_id, from_step) if from_step else {}
+        new = NewRun(
+            flow_id=run["flow_id"],
+            inputs=run["inputs"] if inputs is None else inputs,
+            trigger={"type": "repeat", "run": run_id, "from_step": from_step},
+            version=version,
+            labels=run["labels"],
+            event=run["event"],
+            actor=actor,
+            repeat=Repeat(run_id, reused),
+        )
+        return (await self.accept([new]))[0]
+
+    async def _reused(self, flow: CompiledFlow, run_id: str, from_step: str) -> dict[str, tuple[str, Any]]:
+        """The steps of the flow's own list that do not come after `from_step` and did succeed."""
+        plans = {step.id: step for step in flow.compiled.plan.body.steps}
+        if from_step not in plans:
+            known = ", ".join(plans)
+            raise InvalidInput(
+                f"There is no step {from_step} to repeat from; there are: {known}.", code="unknown_step"
+            )
+        again, todo = {from_step}, [from_step]
+        while todo:
+            for follower in plans[todo.pop()].dependents:
+                if follower not in again:
+                    again.add(follower)
+                    todo.append(follower)
+        steps = await self._database.read(
+            lambda c: queries.outputs_of(c, run_id, [k for k in plans if k not in again])
+        )
+        missing = [key for key in graph_needs(plans, from_step) if key not in steps]
+        if missing:
+            raise Conflict(
+                f"Step {missing[0]} did not succeed in that run, so {from_step} has nothing to go on; "
+                f"repeat from {missing[0]} instead.",
+                code="step_not_reusable",
+            )
+        return steps
+
+    async def wait(self, run_id: str, seconds: float) -> bool:
+        """Until the run has ended; False when it had not within the time."""
+        future = asyncio.get_running_loop().create_future()
+        self._awaited.setdefault(run_id, []).append(future)
+        try:
+            if await self._database.read(lambda c: queries.has_ended(c, run_id)):
+                return True
+            await asyncio.wait_for(future, seconds)
+        except TimeoutError:
+            return False
+        finally:
+            waiting = self._awaited.get(run_id, [])
+            if future in waiting:
+                waiting.remove(future)
+            if not waiting:
+                self._awaited.pop(run_id, None)
+        return True
+
+    def run_changed(self, changes: Changes) -> None:
+        if changes.ended:
+            self._tell(changes)
+
+    def _tell(self, changes: Changes) -> None:
+        if changes.ended:
+            for future in self._awaited.get(changes.entry.state.run_id, ()):
+                if not future.done():
+                    future.set_result(None)
+
+
+def graph_needs(plans: Mapping[str, Any], step_id: str) -> list[str]:
+    """Every step that comes before this one, nearest first."""
+    found: dict[str, None] = {}
+    todo = list(plans[step_id].needs)
+    while todo:
+        need = todo.pop(0)
+        if need not in found:
+            found[need] = None
+            todo += plans[need].needs
+    return list(found)
