@@ -16,9 +16,7 @@ def _table(name: str, *columns: sa.Column[object] | sa.Constraint | sa.Index, ro
     return sa.Table(name, metadata, *columns, sqlite_with_rowid=rowid)
 
 
-def _col(
-    name: str, kind: type, *, null: bool = False, pk: bool = False, default: object = None
-) -> sa.Column[object]:
+def _col(name: str, kind: type, *, null: bool = False, pk: bool = False, default: object = None) -> sa.Column[object]:
     server_default = None if default is None else sa.text(str(default))
     return sa.Column(name, kind(), primary_key=pk, nullable=null, server_default=server_default)
 
@@ -198,6 +196,7 @@ events = _table(
 # --- runs ---------------------------------------------------------------------------------------------------
 
 _LIVE = sa.text("status IN ('queued','running','waiting','cancelling')")
+_ENDED = sa.text("finished_at IS NOT NULL")
 runs = _table(
     "runs",
     _col("id", Text, pk=True),
@@ -238,6 +237,13 @@ runs = _table(
         "parent_run_id",
         sqlite_where=sa.text("parent_run_id IS NOT NULL"),
         postgresql_where=sa.text("parent_run_id IS NOT NULL"),
+    ),
+    sa.Index(
+        "runs_ended",
+        "flow_id",
+        "finished_at",
+        sqlite_where=_ENDED,
+        postgresql_where=_ENDED,
     ),
     sa.Index("runs_live", "id", sqlite_where=_LIVE, postgresql_where=_LIVE),
     sa.Index("runs_root", "root_run_id", sqlite_where=_LIVE, postgresql_where=_LIVE),

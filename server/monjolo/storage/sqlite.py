@@ -19,6 +19,7 @@ from monjolo.storage.port import Connection
 T = TypeVar("T")
 BATCH_LIMIT = 512  # works in one commit; more wait for the next, so that the first are not kept long
 _STATEMENTS = 512
+_KEPT_PAGES = 1_000  # 4 MB
 _WRITER = ("journal_mode=WAL", "synchronous=FULL", "wal_autocheckpoint=4000", "journal_size_limit=67108864")
 _COMMON = (
     "foreign_keys=OFF",
@@ -63,10 +64,11 @@ def _configure(connection: sqlite3.Connection, *, read_only: bool, new: bool) ->
 
 
 class _Job:
-    __slots__ = ("courier", "error", "future", "result", "work")
+    __slots__ = ("bare", "courier", "error", "future", "result", "work")
 
-    def __init__(self, work: Callable[[Connection], Any], courier: _Courier) -> None:
+    def __init__(self, work: Callable[[Connection], Any], courier: _Courier, bare: bool = False) -> None:
         self.work = work
+        self.bare = bare  # alone, and outside a transaction
         self.courier = courier
         self.future: asyncio.Future[Any] = courier.loop.create_future()
         self.result: Any = None
@@ -111,6 +113,7 @@ class SqliteDatabase:
         self._writes: SimpleQueue[_Job | None] = SimpleQueue()
         self._reads: SimpleQueue[_Job | None] = SimpleQueue()
         self._courier: _Courier | None = None
+        self._held: _Job | None = None  # taken from the queue, for the next turn
         self._closed = False
         writer = connect(path)
         self._threads = [threading.Thread(target=self._write_all, args=(writer,), name="database-writer")]
@@ -139,14 +142,44 @@ class SqliteDatabase:
         for thread in self._threads:
             thread.join()
 
-    async def _ask(self, queue: SimpleQueue[_Job | None], work: Callable[[Connection], T]) -> T:
+    async def give_back(self, pages: int = 400) -> bool:
+        """Gives up to `pages` free pages back to the disk; False when none are left worth the trouble.
+
+        Some stay, since what is written next would only ask for them again.
+        """
+
+        def work(connection: Connection) -> bool:
+            free, total = _pragma(connection, "freelist_count"), _pragma(connection, "page_count")
+            spare = free - max(_KEPT_PAGES, total // 20)
+            if spare > 0:
+                connection.execute(f"PRAGMA incremental_vacuum({min(spare, pages)})").fetchall()
+            return spare > pages
+
+        return await self.write(work)
+
+    async def checkpoint(self) -> None:
+        """Moves the log of writes into the database file and cuts it to nothing."""
+        await self._ask(self._writes, lambda c: c.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall(), bare=True)
+
+    async def sizes(self) -> dict[str, int]:
+        """Bytes of the file, of those the free ones, and of the log of writes."""
+
+        def query(connection: Connection) -> tuple[int, int]:
+            page = _pragma(connection, "page_size")
+            return _pragma(connection, "page_count") * page, _pragma(connection, "freelist_count") * page
+
+        total, free = await self.read(query)
+        log = self.path.with_name(self.path.name + "-wal")
+        return {"database": total, "free": free, "write_log": log.stat().st_size if log.exists() else 0}
+
+    async def _ask(self, queue: SimpleQueue[_Job | None], work: Callable[[Connection], T], *, bare: bool = False) -> T:
         if self._closed:
             raise Unavailable("Monjolo is stopping; try again when it is up", code="stopping", retry_after=5)
         loop = asyncio.get_running_loop()
         courier = self._courier
         if courier is None or courier.loop is not loop:
             courier = self._courier = _Courier(loop)
-        job = _Job(work, courier)
+        job = _Job(work, courier, bare)
         queue.put(job)
         result: T = await job.future
         return result
@@ -190,12 +223,15 @@ class SqliteDatabase:
     def _take(self) -> tuple[list[_Job], bool]:
         """Waits for one job and takes those that are there with it; True when the end was among them."""
         jobs: list[_Job] = []
-        job = self._writes.get()
+        job, self._held = self._held or self._writes.get(), None
         try:
             while job is not None:
+                if job.bare and jobs:
+                    self._held = job
+                    return jobs, False
                 if not job.future.cancelled():
                     jobs.append(job)
-                if len(jobs) >= BATCH_LIMIT:
+                if job.bare or len(jobs) >= BATCH_LIMIT:
                     return jobs, False
                 job = self._writes.get_nowait()
         except Empty:
@@ -205,6 +241,9 @@ class SqliteDatabase:
     def _commit(self, connection: sqlite3.Connection, jobs: list[_Job]) -> None:
         """One transaction for all; raises when it is lost as a whole."""
         execute = connection.execute
+        if jobs[0].bare:
+            jobs[0].result = jobs[0].work(connection)
+            return
         execute("BEGIN IMMEDIATE")
         if len(jobs) == 1:
             jobs[0].result = jobs[0].work(connection)
@@ -228,3 +267,8 @@ class SqliteDatabase:
         for job in jobs:
             job.result = None
             job.error = job.error or named(error, self.path)
+
+
+def _pragma(connection: Connection, name: str) -> int:
+    found: int = connection.execute(f"PRAGMA {name}").fetchone()[0]
+    return found

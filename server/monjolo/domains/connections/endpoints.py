@@ -65,9 +65,7 @@ def _secrets(service: ConnectionService) -> APIRouter:
     @routes.post("", status_code=201)
     async def create_secret(principal: Writer, body: NewSecret, response: Response) -> SecretView:
         """Seals a value under a name, for `${{ secrets.NAME }}`."""
-        made = await service.create_secret(
-            principal.workspace_id, principal.user_id, body.name, body.value, body.title
-        )
+        made = await service.create_secret(principal.workspace_id, principal.user_id, body.name, body.value, body.title)
         response.headers["etag"] = etag(made.revision)
         return secret_view(made)
 
@@ -161,9 +159,7 @@ def _variables(service: VariableService) -> APIRouter:
 
     @routes.get("")
     async def list_variables(principal: Reader, page: Page) -> VariablePage:
-        found, total = await service.list_variables(
-            principal.workspace_id, after=_after(page), limit=page.limit + 1
-        )
+        found, total = await service.list_variables(principal.workspace_id, after=_after(page), limit=page.limit + 1)
         items, more = page_of(found, page, lambda variable: (variable.name,))
         return VariablePage(items=[variable_view(item) for item in items], next=more, total=total)
 

@@ -37,8 +37,7 @@ def insert_key_check(connection: Connection, key_id: str, check: str) -> None:
 def sealed_elsewhere(connection: Connection, key_id: str, limit: int) -> list[Row]:
     """Rows sealed under another key than this, in every workspace, values included."""
     return connection.execute(
-        "SELECT id, workspace_id, kind, version, key_id, value FROM sealed WHERE key_id <> ?"
-        " ORDER BY id LIMIT ?",
+        "SELECT id, workspace_id, kind, version, key_id, value FROM sealed WHERE key_id <> ? ORDER BY id LIMIT ?",
         (key_id, limit),
     ).fetchall()
 
@@ -112,9 +111,7 @@ def delete(connection: Connection, workspace_id: str, kind: str, row_id: str) ->
 
 
 def note_use(connection: Connection, row_ids: Collection[str], now: int) -> None:
-    connection.executemany(
-        "UPDATE sealed SET last_used_at = ? WHERE id = ?", [(now, row_id) for row_id in row_ids]
-    )
+    connection.executemany("UPDATE sealed SET last_used_at = ? WHERE id = ?", [(now, row_id) for row_id in row_ids])
 
 
 def use_is_due(row: Row, now: int) -> bool:
@@ -146,9 +143,7 @@ def list_variables(
         " ORDER BY name LIMIT ?",
         (workspace_id, after or "", limit),
     ).fetchall()
-    total = connection.execute(
-        "SELECT count(*) FROM variables WHERE workspace_id = ?", (workspace_id,)
-    ).fetchone()[0]
+    total = connection.execute("SELECT count(*) FROM variables WHERE workspace_id = ?", (workspace_id,)).fetchone()[0]
     return [_variable(row) for row in rows], total
 
 

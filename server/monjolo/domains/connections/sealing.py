@@ -163,8 +163,7 @@ def _decode(text: str) -> bytes:
         key = b""
     if len(key) != 32 or len(set(key)) < 12:  # of 32 random bytes some 30 differ; of a placeholder's few
         raise KeyUnfit(
-            "MONJOLO_SECRET_KEY must be 32 random bytes in base64 or hexadecimal. "
-            "Make one with: openssl rand -hex 32"
+            "MONJOLO_SECRET_KEY must be 32 random bytes in base64 or hexadecimal. Make one with: openssl rand -hex 32"
         )
     return key
 
@@ -188,5 +187,6 @@ def _missing(absent: Sequence[str], present: Iterable[str]) -> KeyMissing:
     return KeyMissing(
         f"Secrets are sealed under the key {', '.join(absent)}, which is not here (there is: "
         f"{', '.join(sorted(present)) or 'none'}). Put its file back into the folder "
-        "`keys` of the data folder, or give it by MONJOLO_SECRET_KEY. No new key is made, since it would open none of them."
+        "`keys` of the data folder, or give it by MONJOLO_SECRET_KEY. "
+        "No new key is made, since it would open none of them."
     )

@@ -53,9 +53,7 @@ class ConnectionService:
 
     # --- changing -------------------------------------------------------------------------------------------
 
-    async def create_secret(
-        self, workspace_id: str, actor: str, name: str, value: str, title: str | None
-    ) -> Sealed:
+    async def create_secret(self, workspace_id: str, actor: str, name: str, value: str, title: str | None) -> Sealed:
         """Raises Conflict when the name is taken."""
         draft = self._draft(SECRET, check_identifier(name), None, title, {}, [])
         return await self._create(workspace_id, actor, draft, {_ONLY: value})
@@ -159,9 +157,7 @@ class ConnectionService:
                     self._used.add(row["id"])
         return opened
 
-    async def open(
-        self, workspace_id: str, secrets: Collection[str] = (), connections: Collection[str] = ()
-    ) -> Opened:
+    async def open(self, workspace_id: str, secrets: Collection[str] = (), connections: Collection[str] = ()) -> Opened:
         """`open_for_task` in a read of its own, with the note of use."""
         opened = await self._database.read(lambda c: self.open_for_task(c, workspace_id, secrets, connections))
         await self.note_use()
@@ -244,9 +240,7 @@ def _gone(kind: str, name: str) -> NotFound:
     return ConnectionMissing(f"There is no connection {name!r}. Make it with: monjolo connection")
 
 
-def _audit(
-    connection: Connection, workspace_id: str, actor: str, what: str, sealed: Sealed, **detail: Any
-) -> None:
+def _audit(connection: Connection, workspace_id: str, actor: str, what: str, sealed: Sealed, **detail: Any) -> None:
     record(
         connection,
         workspace_id=workspace_id,

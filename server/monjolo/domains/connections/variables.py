@@ -20,12 +20,8 @@ class VariableService:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database, self._clock = database, clock
 
-    async def list_variables(
-        self, workspace_id: str, *, after: str | None, limit: int
-    ) -> tuple[list[Variable], int]:
-        return await self._database.read(
-            lambda c: repository.list_variables(c, workspace_id, after=after, limit=limit)
-        )
+    async def list_variables(self, workspace_id: str, *, after: str | None, limit: int) -> tuple[list[Variable], int]:
+        return await self._database.read(lambda c: repository.list_variables(c, workspace_id, after=after, limit=limit))
 
     async def get(self, workspace_id: str, name: str) -> Variable:
         return await self._database.read(lambda c: _get(c, workspace_id, name))

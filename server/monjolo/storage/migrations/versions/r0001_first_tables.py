@@ -349,6 +349,14 @@ def _runs() -> None:
         sa.Column("finished_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
+    op.create_index(
+        "runs_ended",
+        "runs",
+        ["flow_id", "finished_at"],
+        unique=False,
+        sqlite_where=sa.text("finished_at IS NOT NULL"),
+        postgresql_where=sa.text("finished_at IS NOT NULL"),
+    )
     op.create_index("runs_flow", "runs", ["flow_id", "id"], unique=False)
     op.create_index("runs_list", "runs", ["workspace_id", "id"], unique=False)
     op.create_index(
@@ -500,9 +508,7 @@ def _slots() -> None:
         sa.PrimaryKeyConstraint("run_id", "key"),
         sqlite_with_rowid=False,
     )
-    op.create_index(
-        "slots_key", "slots", ["workspace_id", "slot_key", "state", "priority", "asked_at"], unique=False
-    )
+    op.create_index("slots_key", "slots", ["workspace_id", "slot_key", "state", "priority", "asked_at"], unique=False)
 
 
 def _outbox() -> None:
