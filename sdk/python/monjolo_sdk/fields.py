@@ -108,8 +108,7 @@ class Connection(Mapping[str, Any]):
         self.hosts = tuple(hosts)
         self.secret_names = tuple(secrets)
         self._fields = {
-            key: Secret(value) if key in secrets and isinstance(value, str) else value
-            for key, value in fields.items()
+            key: Secret(value) if key in secrets and isinstance(value, str) else value for key, value in fields.items()
         }
 
     def __getitem__(self, key: str) -> Any:

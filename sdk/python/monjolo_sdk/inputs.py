@@ -247,9 +247,7 @@ def _tuple(arguments: tuple[Any, ...]) -> Converter:
             raise _wrong("a list", value, path)
         if len(value) != len(items):
             raise InvalidInput(f"must have {len(items)} items, not {len(value)}", path)
-        return tuple(
-            item(element, f"{path}[{n}]") for n, (item, element) in enumerate(zip(items, value, strict=True))
-        )
+        return tuple(item(element, f"{path}[{n}]") for n, (item, element) in enumerate(zip(items, value, strict=True)))
 
     return convert
 
@@ -261,9 +259,7 @@ def _mapping(arguments: tuple[Any, ...]) -> Converter:
     def convert(value: Any, path: str) -> dict[Any, Any]:
         if not isinstance(value, Mapping):
             raise _wrong("an object", value, path)
-        return {
-            key_of(key, f"{path}.{key}"): item(element, f"{path}.{key}") for key, element in value.items()
-        }
+        return {key_of(key, f"{path}.{key}"): item(element, f"{path}.{key}") for key, element in value.items()}
 
     return convert
 

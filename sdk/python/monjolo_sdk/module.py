@@ -68,9 +68,7 @@ class Module:
         requires_platform: str = "0.1.0",
     ) -> None:
         if not _ID.match(id):
-            raise ValueError(
-                f"module id {id!r}: use lower-case letters, digits and _, a letter first, 63 at most"
-            )
+            raise ValueError(f"module id {id!r}: use lower-case letters, digits and _, a letter first, 63 at most")
         self.id = id
         self.version = version
         self.title = title or id.replace("_", " ").capitalize()

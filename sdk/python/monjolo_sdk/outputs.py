@@ -29,9 +29,7 @@ def _plain(value: Any, path: str, depth: int) -> Json:
         return value
     if kind is float:
         if not math.isfinite(value):
-            raise InvalidOutput(
-                f"{path or 'the output'} is {value}, which JSON cannot tell; return None or a text"
-            )
+            raise InvalidOutput(f"{path or 'the output'} is {value}, which JSON cannot tell; return None or a text")
         return value
     if depth > 200:
         raise InvalidOutput(f"{path[:80]}… is nested deeper than 200 levels, or contains itself")

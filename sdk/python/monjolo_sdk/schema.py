@@ -95,9 +95,7 @@ class SchemaBuilder:
                 return _SCALARS[pathlib.Path]
             known = next((scalar for scalar in (str, int, float) if issubclass(kind, scalar)), None)
             if known is None:
-                raise TypeError(
-                    f"the type {kind.__qualname__!r} has no JSON form; use a dataclass or a TypedDict"
-                )
+                raise TypeError(f"the type {kind.__qualname__!r} has no JSON form; use a dataclass or a TypedDict")
             return _SCALARS[known]
         if kind in self._open:
             self._recursive.add(kind)

@@ -151,6 +151,4 @@ def _defaults(function: Any) -> dict[str, Any]:
     code = function.__code__
     positional = code.co_varnames[: code.co_argcount]
     values = function.__defaults__ or ()
-    return dict(zip(positional[len(positional) - len(values) :], values, strict=True)) | (
-        function.__kwdefaults__ or {}
-    )
+    return dict(zip(positional[len(positional) - len(values) :], values, strict=True)) | (function.__kwdefaults__ or {})

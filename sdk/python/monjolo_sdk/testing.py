@@ -66,9 +66,7 @@ class FakeChannel:
             return {"name": params["name"], "size": len(content), "content_type": params["content_type"]}
         if method == "token" and self.api is not None:
             return self.api
-        raise PermanentError(
-            f"the test gave no answer for {method!r}; for ctx.api pass api={{'url': …, 'token': …}}"
-        )
+        raise PermanentError(f"the test gave no answer for {method!r}; for ctx.api pass api={{'url': …, 'token': …}}")
 
     def on_loop(self) -> bool:
         try:
@@ -146,15 +144,11 @@ class Runner:
 
     def _invoker(self, action: str) -> Invoker:
         if action not in self.module.actions:
-            raise LookupError(
-                f"the module {self.module.id!r} has no action {action!r}: {sorted(self.module.actions)}"
-            )
+            raise LookupError(f"the module {self.module.id!r} has no action {action!r}: {sorted(self.module.actions)}")
         return Invoker(self.module, self.module.actions[action])
 
     @contextlib.contextmanager
-    def _context(
-        self, invoker: Invoker, channel: FakeChannel
-    ) -> Iterator[tuple[Context, dict[str, Connection]]]:
+    def _context(self, invoker: Invoker, channel: FakeChannel) -> Iterator[tuple[Context, dict[str, Connection]]]:
         folder = self._tmp or Path(tempfile.mkdtemp(prefix="monjolo-test-"))
         connections = invoker.connections(self._connections)
         try:
