@@ -122,12 +122,12 @@ class FakeDoor:
     """Bundles are files in a folder; the digest is the file's name."""
 
     def __init__(self, folder: Path, python: Path = Path(sys.executable)) -> None:
-        self._folder, self._python = folder, python
+        self.folder, self._python = folder, python
         self.state: dict[str, Any] = {}
         self.asked: list[tuple[str, Any]] = []
 
     async def bundle(self, digest: str) -> Bundle:
-        path = self._folder / f"{digest}.py"
+        path = self.folder / f"{digest}.py"
         if not path.exists():
             raise LookupError(f"no bundle {digest}")
         return Bundle(digest, "file", path, digest, EnvironmentSpec(self._python))
