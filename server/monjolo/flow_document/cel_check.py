@@ -17,17 +17,81 @@ MAX_GROWTH = 4_000
 ReadPath = tuple[str, ...]
 
 _OPERATORS = frozenset(
-    "_&&_ _||_ !_ -_ _+_ _-_ _*_ _/_ _%_ _==_ _!=_ _<_ _<=_ _>_ _>=_ @in _[_] _?_:_ @not_strictly_false".split()
+    [
+        "_&&_",
+        "_||_",
+        "!_",
+        "-_",
+        "_+_",
+        "_-_",
+        "_*_",
+        "_/_",
+        "_%_",
+        "_==_",
+        "_!=_",
+        "_<_",
+        "_<=_",
+        "_>_",
+        "_>=_",
+        "@in",
+        "_[_]",
+        "_?_:_",
+        "@not_strictly_false",
+    ]
 )
-_FUNCTIONS = frozenset("size int double string bool dyn timestamp duration matches".split())
+_FUNCTIONS = frozenset(["size", "int", "double", "string", "bool", "dyn", "timestamp", "duration", "matches"])
 _METHODS = frozenset(
-    "size matches startsWith endsWith contains getFullYear getMonth getDate getDayOfMonth getDayOfWeek "
-    "getDayOfYear getHours getMinutes getSeconds getMilliseconds "
-    "replace split join substring lower upper trim".split()
+    [
+        "size",
+        "matches",
+        "startsWith",
+        "endsWith",
+        "contains",
+        "getFullYear",
+        "getMonth",
+        "getDate",
+        "getDayOfMonth",
+        "getDayOfWeek",
+        "getDayOfYear",
+        "getHours",
+        "getMinutes",
+        "getSeconds",
+        "getMilliseconds",
+        "replace",
+        "split",
+        "join",
+        "substring",
+        "lower",
+        "upper",
+        "trim",
+    ]
 )
 _SCALAR = frozenset(
-    "_&&_ _||_ !_ -_ _-_ _*_ _/_ _%_ _==_ _!=_ _<_ _<=_ _>_ _>=_ @in size int double bool matches "
-    "startsWith endsWith contains".split()
+    [
+        "_&&_",
+        "_||_",
+        "!_",
+        "-_",
+        "_-_",
+        "_*_",
+        "_/_",
+        "_%_",
+        "_==_",
+        "_!=_",
+        "_<_",
+        "_<=_",
+        "_>_",
+        "_>=_",
+        "@in",
+        "size",
+        "int",
+        "double",
+        "bool",
+        "matches",
+        "startsWith",
+        "endsWith",
+        "contains",
+    ]
 )
 
 
@@ -54,15 +118,11 @@ def walk(tree: Node) -> Walk:
     if depth > MAX_DEPTH:
         found.report("expression_too_deep", f"An expression may nest {MAX_DEPTH} levels; split it over steps.")
     elif nodes > MAX_NODES:
-        found.report(
-            "expression_too_large", f"An expression may have {MAX_NODES:,} parts; split it over steps."
-        )
+        found.report("expression_too_large", f"An expression may have {MAX_NODES:,} parts; split it over steps.")
     else:
         _visit(tree, frozenset(), found)
         if _growth(tree) > MAX_GROWTH:
-            found.report(
-                "expression_too_costly", "This expression can multiply its data too often; simplify it."
-            )
+            found.report("expression_too_costly", "This expression can multiply its data too often; simplify it.")
     return found
 
 
@@ -106,9 +166,7 @@ def _visit(node: Node, bound: frozenset[str], found: Walk) -> None:
         case Call():
             _check_call(node, found)
         case MapOf() if node.type_name:
-            found.report(
-                "unknown_type", f"There is no type `{node.type_name}`; write a map with `{{'key': value}}`."
-            )
+            found.report("unknown_type", f"There is no type `{node.type_name}`; write a map with `{{'key': value}}`.")
         case Const() if isinstance(node.value, bytes):
             found.report("bytes", "Bytes are not JSON; write text.")
         case Loop():

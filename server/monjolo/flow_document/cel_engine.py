@@ -74,9 +74,7 @@ class CelEngine:
     def compile(self, source: str) -> CelProgram:
         """Raises EngineError with what is wrong and where in the expression."""
         if len(source.encode("utf-8", "replace")) > MAX_SOURCE:
-            raise EngineError(
-                "expression_too_long", "An expression may be at most 8 KB; compute in a step instead."
-            )
+            raise EngineError("expression_too_long", "An expression may be at most 8 KB; compute in a step instead.")
         if not source.strip():
             raise EngineError("expression_empty", "The expression is empty.")
         try:

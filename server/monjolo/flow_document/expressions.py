@@ -15,10 +15,11 @@ from monjolo.engine.values import Failure, Value
 from monjolo.flow_document.cel_check import ReadPath
 from monjolo.flow_document.cel_engine import MAX_RESULT, CelProgram, EngineError
 from monjolo.kit.json import dumps
-from monjolo.kit.time import SECOND, from_rfc3339, parse_duration, to_rfc3339
+from monjolo.kit.time import SECOND, from_rfc3339, parse_duration
 
 Names = Mapping[str, Json]
 SecretPath = tuple[str | int, ...]
+MAX_SLEEP = 10 * 366 * 86_400  # seconds
 
 
 class Program(Protocol):
@@ -77,9 +78,7 @@ class Condition:
         value = self.inner.run(names)
         if value is True or value is False:
             return value
-        raise EngineError(
-            "not_boolean", "a condition must give true or false; compare the value with something"
-        )
+        raise EngineError("not_boolean", "a condition must give true or false; compare the value with something")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +135,8 @@ class ListTree:
 
 
 @dataclass(frozen=True, slots=True)
-class Seconds:
-    """What a `sleep` waits for: a number of seconds, or a duration such as `1h30m`."""
+class Length:
+    """What a `sleep` waits for: seconds, or a duration such as `1h30m`. Gives microseconds."""
 
     inner: Program
 
@@ -148,25 +147,23 @@ class Seconds:
                 value = parse_duration(value) / SECOND
             except ValueError as error:
                 raise EngineError("not_a_duration", str(error)) from None
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 10**10:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MAX_SLEEP:
             raise EngineError("not_a_duration", "it must give seconds, or a duration such as 30s or 1h30m")
-        return value
+        return round(value * SECOND)
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
-    """What a `sleep_until` waits for: an RFC 3339 instant, given back in UTC."""
+class Instant:
+    """What a `sleep_until` waits for: an RFC 3339 instant. Gives microseconds since the epoch."""
 
     inner: Program
 
     def run(self, names: Names) -> Json:
         value = self.inner.run(names)
         try:
-            return to_rfc3339(from_rfc3339(value))
+            return from_rfc3339(value)
         except (ValueError, TypeError, OverflowError):
-            raise EngineError(
-                "not_an_instant", "it must give an instant such as 2026-11-22T12:00:00Z"
-            ) from None
+            raise EngineError("not_an_instant", "it must give an instant such as 2026-11-22T12:00:00Z") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +183,7 @@ class Of:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A value used as a name: the case of a switch, the key of a limit, the message of a fail."""
+    """A value used as a name: the key of a limit, the message of a fail."""
 
     inner: Program
 
@@ -251,7 +248,7 @@ def _put(value: Any, path: SecretPath, secrets: Mapping[str, str]) -> Any:
         if "$secret" in value:
             return secrets[value["$secret"]]
         return "".join(p if isinstance(p, str) else secrets[p["$secret"]] for p in value["$secret_text"])
-    copy = dict(value) if isinstance(value, dict) else list(value)
+    copy: Any = dict(value) if isinstance(value, dict) else list(value)
     copy[path[0]] = _put(value[path[0]], path[1:], secrets)
     return copy
 

@@ -16,8 +16,29 @@ ALL_NAMES = RUN_NAMES | {"error", "secrets", "index"}
 STEP_FIELDS = ("status", "output", "error")
 ERROR_FIELDS = ("type", "message", "traceback", "step", "details")
 RESERVED = frozenset(
-    "as break const continue else false for function if import in let loop namespace null package return "
-    "true var void while".split()
+    [
+        "as",
+        "break",
+        "const",
+        "continue",
+        "else",
+        "false",
+        "for",
+        "function",
+        "if",
+        "import",
+        "in",
+        "let",
+        "loop",
+        "namespace",
+        "null",
+        "package",
+        "return",
+        "true",
+        "var",
+        "void",
+        "while",
+    ]
 )
 _SCALARS = {"string", "integer", "number", "boolean", "array"}
 
@@ -26,7 +47,7 @@ _SCALARS = {"string", "integer", "number", "boolean", "array"}
 class Known:
     """What the whole document knows: its steps, the schema of its inputs, its variables."""
 
-    steps: frozenset[str] = frozenset()
+    steps: Mapping[str, int] = field(default_factory=dict)  # step id -> its bit
     outputs: Mapping[str, Any] = field(default_factory=dict)  # step id -> output schema, where known
     inputs: Mapping[str, Any] | None = None
     variables: frozenset[str] = frozenset()
@@ -38,14 +59,17 @@ class Place:
 
     known: Known
     names: frozenset[str] = RUN_NAMES
-    upstream: frozenset[str] = frozenset()
+    upstream: int = 0  # bits of steps
     secrets: bool = False
 
     def with_names(self, *names: str) -> Place:
         return replace(self, names=self.names | set(names))
 
-    def after(self, steps: Iterable[str]) -> Place:
-        return replace(self, upstream=self.upstream | set(steps))
+    def after(self, steps: int) -> Place:
+        return replace(self, upstream=self.upstream | steps)
+
+    def with_secrets(self) -> Place:
+        return replace(self, secrets=True)
 
     def check(self, path: ReadPath) -> Finding | None:
         """What is wrong with reading `path` here, if anything."""
@@ -63,9 +87,7 @@ class Place:
                 return self._check_inputs(path)
             case "vars":
                 if len(path) > 1 and path[1] not in self.known.variables:
-                    return Finding(
-                        "unknown_variable", f"`vars.{path[1]}` is not listed under `vars`; add it there."
-                    )
+                    return Finding("unknown_variable", f"`vars.{path[1]}` is not listed under `vars`; add it there.")
             case "error":
                 if len(path) > 1 and path[1] not in ERROR_FIELDS:
                     return Finding("unknown_field", f"`error` has {', '.join(ERROR_FIELDS)}; not `{path[1]}`.")
@@ -84,9 +106,7 @@ class Place:
         if name in self.known.steps:
             return Finding("unknown_name", f"There is no name `{name}`; write `steps.{name}.output`.")
         hint = suggestion(name, self.names)
-        return Finding(
-            "unknown_name", f"There is no name `{name}` here{hint}; there are {_listed(self.names)}."
-        )
+        return Finding("unknown_name", f"There is no name `{name}` here{hint}; there are {_listed(self.names)}.")
 
     def _check_step(self, path: ReadPath) -> Finding | None:
         if len(path) == 1:
@@ -95,7 +115,7 @@ class Place:
         if step not in self.known.steps:
             hint = suggestion(step, self.known.steps)
             return Finding("unknown_step", f"There is no step `{step}`{hint}.")
-        if step not in self.upstream:
+        if not self.upstream & self.known.steps[step]:
             message = f"The step `{step}` does not come before this one; add it to `needs` or move it up."
             return Finding("step_not_upstream", message)
         if len(path) > 2 and path[2] not in STEP_FIELDS:

@@ -255,9 +255,7 @@ class Either:
     long: Shape
 
     def _pick(self, value: Any) -> Shape:
-        return (
-            self.long if isinstance(value, dict | int | float) and not isinstance(value, bool) else self.short
-        )
+        return self.long if isinstance(value, dict | int | float) and not isinstance(value, bool) else self.short
 
     def check(self, value: Any, path: Path, report: Report) -> None:
         self._pick(value).check(value, path, report)

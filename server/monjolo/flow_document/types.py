@@ -1,3 +1,4 @@
+# ruff: noqa: RUF009 -- `entry` gives a dataclass field
 """The flow document, v1: every key that may stand in it, with its shape and what it does.
 
 The JSON Schema, the checks, the reference page and the compiler all read this file. A key that is not here
@@ -104,9 +105,7 @@ class ForEach:
     as_: str = entry(LOCAL, "The name of the item in expressions; `index` is its place, from 0.", "item")
     max_parallel: int = entry(Integer(1, 10_000), "How many items run at once.", 16)
     batch_size: int = entry(Integer(1, 10_000), "Items handed over together; above 1 the name is a list.", 1)
-    on_item_error: str = entry(
-        OneOf(("fail", "skip", "collect")), "What a failed item does to the step.", "fail"
-    )
+    on_item_error: str = entry(OneOf(("fail", "skip", "collect")), "What a failed item does to the step.", "fail")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +113,7 @@ class Switch:
     """Runs the list of steps whose name equals the value."""
 
     value: Any = entry(Anything(), "The value that chooses, usually one expression.", required=True)
-    cases: dict[str, tuple[Step, ...]] = entry(
-        MapOf(_MADE, 1), "The lists of steps by value.", {}, required=True
-    )
+    cases: dict[str, tuple[Step, ...]] = entry(MapOf(_MADE, 1), "The lists of steps by value.", {}, required=True)
     default: tuple[Step, ...] | None = entry(_MADE, "The steps when no case fits. Without it, none run.")
 
 
@@ -163,7 +160,6 @@ class Step:
     """One thing to do: an action, or one control construct."""
 
     id: str = entry(STEP_ID, "The step's name, unique in the document.", "", required=True)
-    name: str | None = entry(WORDS, "What people read.")
     uses: str | None = entry(USES, "The action to run: `module/action`, or `module@1/action`.")
     with_: dict[str, Any] | None = entry(MapOf(Anything()), "The inputs of the action.")
     needs: tuple[str, ...] | None = entry(
@@ -180,9 +176,7 @@ class Step:
     switch: Switch | None = entry(Record(lambda: Switch), "Choose a list of steps by a value.")
     group: Group | None = entry(Record(lambda: Group), "Steps that stand or fall together.")
     subflow: Subflow | None = entry(Record(lambda: Subflow), "Run another flow.")
-    sleep: str | float | None = entry(
-        Either(Text(), Number()), "Wait this long: a duration, seconds or an expression."
-    )
+    sleep: str | float | None = entry(Either(Text(), Number()), "Wait this long: a duration, seconds or an expression.")
     sleep_until: str | None = entry(Text(), "Wait until this instant: RFC 3339 or an expression.")
     return_: Return | None = entry(Record(lambda: Return), "End the run with success.")
     fail: str | Fail | None = entry(Either(Text(shortest=1), Record(lambda: Fail)), "Fail with a message.")
@@ -193,9 +187,7 @@ class Step:
     delivery: str = entry(
         OneOf(("at_least_once", "at_most_once")), "What a worker's death in the middle means.", "at_least_once"
     )
-    max_crashes: int = entry(
-        Integer(0, 100), "Further attempts after a lost worker, besides `max_attempts`.", 3
-    )
+    max_crashes: int = entry(Integer(0, 100), "Further attempts after a lost worker, besides `max_attempts`.", 3)
     concurrency: Concurrency | None = entry(Record(lambda: Concurrency), "How many of this step run at once.")
     LATER: ClassVar[dict[str, str]] = {
         "wait_for": "; use a trigger of type `event`",
@@ -213,9 +205,7 @@ class Trigger:
 
     id: str = entry(TRIGGER_ID,
                   "The trigger's name, unique in the flow.", "", required=True)  # fmt: skip
-    type: str = entry(
-        OneOf(("manual", "schedule", "interval", "webhook", "event")), "Its kind.", "", required=True
-    )
+    type: str = entry(OneOf(("manual", "schedule", "interval", "webhook", "event")), "Its kind.", "", required=True)
     enabled: bool = entry(Boolean(), "Whether it fires.", True)
     inputs: dict[str, Any] | None = entry(MapOf(Anything()), "The inputs of the run that it starts.")
     when: str | bool | None = entry(Expression(), "It starts a run only when this is true.")
@@ -256,9 +246,7 @@ class WebhookAuth:
 
     type: str = entry(OneOf(("none", "token", "basic", "hmac")), "Its kind.", "none", required=True)
     secret: str | None = entry(Text(), "`${{ secrets.name }}`: the token, `user:password`, or the HMAC key.")
-    header: str | None = entry(
-        Text(r"[A-Za-z0-9-]{1,64}", "a header name"), "The header with the token or signature."
-    )
+    header: str | None = entry(Text(r"[A-Za-z0-9-]{1,64}", "a header name"), "The header with the token or signature.")
     algorithm: str = entry(OneOf(("sha256", "sha512", "sha1")), "The digest of the HMAC.", "sha256")
     encoding: str = entry(OneOf(("hex", "base64")), "How the signature is written.", "hex")
     tolerance: int | None = entry(Duration(), "How old a signed time stamp may be.")
@@ -315,9 +303,7 @@ class Flow:
     labels: dict[str, str] = entry(MapOf(Text(longest=200)), "Words to find and group flows by.", {})
     inputs: dict[str, Any] | None = entry(JsonSchema(), "JSON Schema of the run's inputs, and its form.")
     vars: tuple[str, ...] = entry(ListOf(NAME), "The workspace variables that the flow reads.", ())
-    triggers: tuple[Any, ...] = entry(
-        ListOf(Tagged("type", lambda: TRIGGERS), longest=100), "What starts a run.", ()
-    )
+    triggers: tuple[Any, ...] = entry(ListOf(Tagged("type", lambda: TRIGGERS), longest=100), "What starts a run.", ())
     concurrency: Concurrency | None = entry(Record(lambda: Concurrency), "How many runs at once.")
     timeout: int | None = entry(Duration(), "The run ends after this long, as `timed_out`.")
     defaults: Defaults | None = entry(Record(lambda: Defaults), "What holds for every step that sets none.")
