@@ -62,6 +62,7 @@ class FlowsService:
         self._compiled: LeastRecent[tuple[str, int], Compiled] = LeastRecent(COMPILED_KEPT)
         self._heads: LeastRecent[str, FlowHead] = LeastRecent(HEADS_KEPT)
         self._gone: LeastRecent[str, bool] = LeastRecent(HEADS_KEPT)
+        self._ids: LeastRecent[tuple[str, str], str] = LeastRecent(HEADS_KEPT)
 
     # --- what runs ask --------------------------------------------------------------------------------------
 
@@ -79,6 +80,15 @@ class FlowsService:
         head = await self._database.read(lambda c: repository.get(c, workspace_id, slug))
         self._remember(head)
         return head
+
+    async def id_of(self, workspace_id: str, slug: str) -> str:
+        """The id of a flow that is there. A known one is answered from memory."""
+        flow_id = self._ids.get((workspace_id, slug))
+        if flow_id is not None and self._heads.get(flow_id) is not None:
+            return flow_id
+        head = await self.by_slug(workspace_id, slug)
+        self._ids.put((workspace_id, slug), head.id)
+        return head.id
 
     async def _load_head(self, flow_id: str, *, deleted: bool) -> FlowHead:
         def query(connection: Connection) -> tuple[FlowHead, bool]:

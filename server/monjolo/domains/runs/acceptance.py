@@ -76,9 +76,7 @@ class Acceptance:
                 Problem("/".join(map(str, ("inputs", *error.instance_path))), "invalid_input", error.message)
                 for error in rules.validator.iter_errors(inputs)
             ]
-            raise InvalidInput(
-                "The inputs do not fit the flow's schema.", code="invalid_inputs", errors=problems
-            )
+            raise InvalidInput("The inputs do not fit the flow's schema.", code="invalid_inputs", errors=problems)
         if rules.validator is None and inputs:
             raise InvalidInput("The flow takes no inputs.", code="invalid_inputs")
         size = len(json.dumpb(inputs))

@@ -141,9 +141,7 @@ class Advance:
             try:
                 happened = await self._apply(happened)
             except MonjoloError as error:
-                log.error(
-                    "the outcome of steps cannot be stored; trying again", code=error.code, detail=error.detail
-                )
+                log.error("the outcome of steps cannot be stored; trying again", code=error.code, detail=error.detail)
                 await asyncio.sleep(pause)
                 pause = min(5.0, pause * 2)
 
@@ -217,9 +215,7 @@ class Advance:
         except MonjoloError as error:
             problems = "; ".join(f"{problem.path}: {problem.message}" for problem in error.errors)
             message = f"{order.flow}: {error.detail}" + (f" ({problems})" if problems else "")
-            return Fact(
-                run_id, facts.ChildRefused(at, order.key, order.token, Error("SubflowRefused", message))
-            )
+            return Fact(run_id, facts.ChildRefused(at, order.key, order.token, Error("SubflowRefused", message)))
         batch.children.append(child)
         return Fact(run_id, facts.ChildAccepted(at, order.key, order.token, child.id))
 
@@ -276,12 +272,8 @@ class Advance:
         over: list[TaskName] = []
         for changes in stored:
             run_id = changes.entry.state.run_id
-            over += [
-                (run_id, key, step.token) for key, step in changes.steps.items() if step.finished_at is not None
-            ]
-            over += [
-                (run_id, key, order.token - 1) for key, order in changes.dispatches.items() if order.token > 1
-            ]
+            over += [(run_id, key, step.token) for key, step in changes.steps.items() if step.finished_at is not None]
+            over += [(run_id, key, order.token - 1) for key, order in changes.dispatches.items() if order.token > 1]
             pending += [
                 pending_of(changes, order) for key, order in changes.dispatches.items() if key in changes.direct
             ]

@@ -55,9 +55,7 @@ class RunCache:
     async def _entry(self, run: Any, steps: list[Any], items: list[Any], outputs: list[Any]) -> Entry:
         flow = await self._flows.compiled(run["flow_id"], run["version"])
         context = json.loads(run["context"])
-        reused = {
-            key: (StepStatus(status), output) for key, (status, output) in context.pop("reused", {}).items()
-        }
+        reused = {key: (StepStatus(status), output) for key, (status, output) in context.pop("reused", {}).items()}
         state = State(
             run_id=run["id"],
             plan=flow.compiled.plan,

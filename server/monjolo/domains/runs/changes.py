@@ -145,9 +145,7 @@ def _write_tasks(connection: Connection, winners: list[Changes], group: str) -> 
             )  # fmt: skip
         started += changes.started
         gone += [
-            (run_id, key, step.token)
-            for key, step in changes.steps.items()
-            if step.token and step.status in _NO_TASK
+            (run_id, key, step.token) for key, step in changes.steps.items() if step.token and step.status in _NO_TASK
         ]
     if put:
         repository.put_tasks(connection, put)
@@ -176,9 +174,7 @@ def _write_inbox(connection: Connection, winners: list[Changes]) -> bool:
     for changes in winners:
         run_id, parent, head = changes.entry.state.run_id, changes.entry.parent, changes.head
         if changes.ended and parent is not None and head is not None:
-            told = facts.ChildFinished(
-                changes.at, parent.key, parent.token, str(head.status), head.outputs, head.error
-            )
+            told = facts.ChildFinished(changes.at, parent.key, parent.token, str(head.status), head.outputs, head.error)
             rows.append((parent.run_id, codec.event_to_text(told), changes.at))
         for order in changes.child_cancels:
             child = order.child or repository.live_run_of_child(connection, run_id, order.key, order.token)

@@ -20,9 +20,7 @@ from monjolo.kit import json
 
 STEP_OUTPUT_LIMIT = 65_536  # a list of steps shows no output above this; ask for the one step
 _STEP_DEFAULTS = {f.name: f.default for f in fields(StepState)}
-_SEPARATE = frozenset(
-    {"output", "error", "status", "scope", "fan", "reason", "started_at", "finished_at", "attempt"}
-)
+_SEPARATE = frozenset({"output", "error", "status", "scope", "fan", "reason", "started_at", "finished_at", "attempt"})
 _STEP_PLAIN = tuple((n, d) for n, d in _STEP_DEFAULTS.items() if n not in _SEPARATE)
 _EVENTS: dict[str, type[Any]] = {
     cls.__name__: cls
@@ -66,9 +64,7 @@ def _scope_to_json(scope: ScopeState) -> list[Any]:
 
 def _scope_from_json(value: list[Any]) -> ScopeState:
     count, phase, outcome, error, handler_error, closing = value
-    return ScopeState(
-        count, Phase(phase), outcome, error_from_json(error), error_from_json(handler_error), closing
-    )
+    return ScopeState(count, Phase(phase), outcome, error_from_json(error), error_from_json(handler_error), closing)
 
 
 def step_to_text(step: StepState) -> str:

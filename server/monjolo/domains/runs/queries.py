@@ -48,9 +48,7 @@ def brief(row: Any) -> dict[str, Any]:
         "labels": json.loads(row["labels"]),
         "error": None if row["error"] is None else json.loads(row["error"]),
         "root_run": row["root_run_id"],
-        "parent": None
-        if row["parent_run_id"] is None
-        else {"run": row["parent_run_id"], "step": row["parent_key"]},
+        "parent": None if row["parent_run_id"] is None else {"run": row["parent_run_id"], "step": row["parent_key"]},
         "repeat_of": row["repeat_of"],
         "actor": row["actor"],
         "quarantined": row["quarantined"] is not None,
@@ -103,9 +101,7 @@ def _conditions(workspace_id: str, filters: dict[str, Any]) -> tuple[list[str], 
     return where, values
 
 
-def steps_of(
-    connection: Connection, run_id: str, after: str, limit: int, item_of: str | None
-) -> list[dict[str, Any]]:
+def steps_of(connection: Connection, run_id: str, after: str, limit: int, item_of: str | None) -> list[dict[str, Any]]:
     """The steps that have begun, by key; items of a fan-out only when asked for with `item_of`."""
     sql = "SELECT * FROM steps WHERE run_id = ? AND key > ? "
     values: list[Any] = [run_id, after]
@@ -221,9 +217,7 @@ def live_parts(connection: Connection, run_id: str) -> dict[str, Any]:
         "tasks": connection.execute(
             "SELECT key, state, worker, ready_at FROM tasks WHERE run_id = ?", (run_id,)
         ).fetchall(),
-        "slots": connection.execute(
-            "SELECT * FROM slots WHERE run_id = ? AND state = 'waiting'", (run_id,)
-        ).fetchall(),
+        "slots": connection.execute("SELECT * FROM slots WHERE run_id = ? AND state = 'waiting'", (run_id,)).fetchall(),
         "ahead": connection.execute("SELECT COUNT(*) FROM tasks WHERE state = 'ready'").fetchone()[0],
     }
 

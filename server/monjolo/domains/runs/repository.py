@@ -73,9 +73,7 @@ def save_head(connection: Connection, run_id: str, revision: int, head: RunHead 
     return connection.execute(_UPDATE_RUN, values).rowcount == 1
 
 
-def step_row(
-    run_id: str, key: str, step: StepState, forgotten: bool, reused_from: str | None
-) -> tuple[Any, ...]:
+def step_row(run_id: str, key: str, step: StepState, forgotten: bool, reused_from: str | None) -> tuple[Any, ...]:
     return (
         run_id, key, str(step.status), step.reason, step.attempt, int("[" in key), int(forgotten),
         codec.step_to_text(step), codec.dump_or_none(step.output),
@@ -173,9 +171,7 @@ def load(connection: Connection, run_id: str) -> tuple[Any, list[Any], list[Any]
     run = connection.execute("SELECT * FROM runs WHERE id = ?", (run_id,)).fetchone()
     if run is None:
         return None
-    steps = connection.execute(
-        "SELECT * FROM steps WHERE run_id = ? AND (item = 0 OR ended = 0)", (run_id,)
-    ).fetchall()
+    steps = connection.execute("SELECT * FROM steps WHERE run_id = ? AND (item = 0 OR ended = 0)", (run_id,)).fetchall()
     live = [row["key"] for row in steps if row["finished_at"] is None and '"fan":' in row["state"]]
     items, outputs = [], []
     for key in live:
@@ -245,9 +241,7 @@ def count_ready(connection: Connection) -> int:
 # --- slots --------------------------------------------------------------------------------------------------
 
 
-def ask_slot(
-    connection: Connection, workspace_id: str, run_id: str, key: str, slot: str, limit: int, now: int
-) -> None:
+def ask_slot(connection: Connection, workspace_id: str, run_id: str, key: str, slot: str, limit: int, now: int) -> None:
     connection.execute(
         "INSERT INTO slots (run_id, key, workspace_id, slot_key, state, slot_limit, asked_at) "
         "VALUES (?, ?, ?, ?, 'waiting', ?, ?) ON CONFLICT (run_id, key) DO NOTHING",
@@ -311,9 +305,7 @@ def claim_key(
 
 
 def put_event(connection: Connection, row: Sequence[Any]) -> None:
-    connection.execute(
-        "INSERT INTO events (id, workspace_id, type, data, source, at) VALUES (?, ?, ?, ?, ?, ?)", row
-    )
+    connection.execute("INSERT INTO events (id, workspace_id, type, data, source, at) VALUES (?, ?, ?, ?, ?, ?)", row)
 
 
 def put_kept_state(connection: Connection, rows: Iterable[Sequence[Any]]) -> None:

@@ -67,9 +67,7 @@ class RunsService:
         if prepared.idempotency is not None:
             scope, key, fingerprint = prepared.idempotency
             workspace_id, now = prepared.entry.workspace_id, prepared.row["created_at"]
-            first = repository.claim_key(
-                connection, workspace_id, scope, key, fingerprint, prepared.id, now, KEY_KEPT
-            )
+            first = repository.claim_key(connection, workspace_id, scope, key, fingerprint, prepared.id, now, KEY_KEPT)
             if first is not None:
                 if first[1] != fingerprint:
                     raise InvalidInput(
@@ -169,18 +167,14 @@ class RunsService:
         plans = {step.id: step for step in flow.compiled.plan.body.steps}
         if from_step not in plans:
             known = ", ".join(plans)
-            raise InvalidInput(
-                f"There is no step {from_step} to repeat from; there are: {known}.", code="unknown_step"
-            )
+            raise InvalidInput(f"There is no step {from_step} to repeat from; there are: {known}.", code="unknown_step")
         again, todo = {from_step}, [from_step]
         while todo:
             for follower in plans[todo.pop()].dependents:
                 if follower not in again:
                     again.add(follower)
                     todo.append(follower)
-        steps = await self._database.read(
-            lambda c: queries.outputs_of(c, run_id, [k for k in plans if k not in again])
-        )
+        steps = await self._database.read(lambda c: queries.outputs_of(c, run_id, [k for k in plans if k not in again]))
         missing = [key for key in graph_needs(plans, from_step) if key not in steps]
         if missing:
             raise Conflict(

@@ -1,0 +1,397 @@
+"""The front door of runs: parse, one call, answer. Starting a run is a raw route: it is the hot path."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request
+from pydantic import ValidationError
+from starlette.responses import Response, StreamingResponse
+
+from monjolo.blobs.port import Blobs
+from monjolo.bus.port import Bus
+from monjolo.domains.flows.service import FlowsService
+from monjolo.domains.runs import downloads, live, queries, why
+from monjolo.domains.runs.logs import LogStore, Place, levels_from
+from monjolo.domains.runs.models import NewRun, PreparedRun
+from monjolo.domains.runs.schemas import CancelRun, RepeatRun, StartRun, StartRuns
+from monjolo.domains.runs.service import RunsService
+from monjolo.domains.runs.workers import WorkersBook
+from monjolo.http.auth import Principal, principal_of, require
+from monjolo.http.hot import add_hot_route, json_response, read_json
+from monjolo.http.paging import PageQuery, answer, decode_cursor, encode_cursor, page_of, page_query
+from monjolo.http.sse import EventStream, last_event_id
+from monjolo.kit.errors import InvalidInput, Problem
+from monjolo.kit.time import DAY, SECOND, Clock, from_rfc3339, parse_duration
+from monjolo.storage.port import Database
+
+Reader = Annotated[Principal, Depends(require("runs:read"))]
+Runner = Annotated[Principal, Depends(require("runs:write"))]
+System = Annotated[Principal, Depends(require("system:read"))]
+Page = Annotated[PageQuery, Depends(page_query)]
+LONGEST_WAIT = 300 * SECOND
+COUNTED = 10_000
+
+
+def router(
+    runs: RunsService,
+    flows: FlowsService,
+    logs: LogStore,
+    workers: WorkersBook,
+    blobs: Blobs,
+    bus: Bus,
+    database: Database,
+    clock: Clock,
+) -> APIRouter:
+    routes = APIRouter()
+    _starting(routes, runs, flows, database)
+    _reading(routes, flows, blobs, database)
+    _changing(routes, runs, database)
+    _logging(routes, logs, database, clock)
+    _watching(routes, logs, bus, workers, database, clock)
+    return routes
+
+
+# --- starting -----------------------------------------------------------------------------------------------
+
+
+def _starting(routes: APIRouter, runs: RunsService, flows: FlowsService, database: Database) -> None:
+    async def start(request: Request) -> Response:
+        """Accepts a run; with `?wait=30s` answers with its result."""
+        principal = principal_of(request)
+        body = _body(StartRun, await read_json(request))
+        flow_id = await flows.id_of(principal.workspace_id, request.path_params["slug"])
+        wait = _wait(request.query_params.get("wait"))
+        new = NewRun(
+            flow_id=flow_id,
+            inputs=body.inputs,
+            trigger={"type": "manual", "actor": principal.user_id},
+            version=body.version,
+            labels=body.labels,
+            actor=principal.user_id,
+            idempotency_key=_key(request),
+        )
+        [run] = await runs.accept([new])
+        if wait is None:
+            return json_response(await _accepted(database, principal, run), 202, _location(run))
+        ended = await runs.wait(run.effective_id, wait)
+        result = await database.read(lambda c: queries.get(c, principal.workspace_id, run.effective_id))
+        return json_response(result, 200 if ended else 202, _location(run))
+
+    async def start_many(request: Request) -> Response:
+        """Accepts up to 1,000 runs at once, all or nothing."""
+        principal = principal_of(request)
+        body = _body(StartRuns, await read_json(request))
+        flow_id = await flows.id_of(principal.workspace_id, request.path_params["slug"])
+        trigger = {"type": "manual", "actor": principal.user_id}
+        accepted = await runs.accept(
+            [
+                NewRun(
+                    flow_id,
+                    item.inputs,
+                    trigger,
+                    None,
+                    item.labels,
+                    actor=principal.user_id,
+                    idempotency_key=item.idempotency_key,
+                )  # fmt: skip
+                for item in body.items
+            ]
+        )
+        items = [{"id": run.effective_id, "number": run.number, "status": _status(run)} for run in accepted]
+        return json_response({"items": items}, 202)
+
+    add_hot_route(routes, "POST", "/flows/{slug}/runs", start, needs="runs:write", openapi=_START)
+    add_hot_route(routes, "POST", "/flows/{slug}/runs/bulk", start_many, needs="runs:write", openapi=_BULK)
+
+
+def _body(model: type[Any], given: Any) -> Any:
+    try:
+        return model.model_validate(given or {})
+    except ValidationError as error:
+        problems = [Problem(".".join(map(str, fault["loc"])), fault["type"], fault["msg"]) for fault in error.errors()]
+        raise InvalidInput("The body does not have the form that is needed.", errors=problems) from error
+
+
+def _wait(text: str | None) -> float | None:
+    if text is None:
+        return None
+    try:
+        duration = parse_duration(text)
+    except ValueError as error:
+        raise InvalidInput(f"wait: {error}", code="bad_duration") from error
+    return min(duration, LONGEST_WAIT) / SECOND
+
+
+def _key(request: Request) -> str | None:
+    key = request.headers.get("idempotency-key")
+    if key is not None and not 1 <= len(key) <= 200:
+        raise InvalidInput("Idempotency-Key must have 1 to 200 characters.", code="bad_idempotency_key")
+    return key
+
+
+def _status(run: PreparedRun) -> str:
+    return str(run.entry.state.head.status)
+
+
+def _location(run: PreparedRun) -> dict[str, str]:
+    return {"location": f"/api/v1/runs/{run.effective_id}"}
+
+
+async def _accepted(database: Database, principal: Principal, run: PreparedRun) -> dict[str, Any]:
+    if run.duplicate_of is None:
+        return {"id": run.id, "number": run.number, "status": _status(run)}
+    first = await database.read(lambda c: queries.get(c, principal.workspace_id, run.effective_id))
+    return {"id": first["id"], "number": first["number"], "status": first["status"], "duplicate": True}
+
+
+def _described(summary: str, schema: dict[str, Any], status: str) -> dict[str, Any]:
+    return {
+        "tags": ["runs"],
+        "summary": summary,
+        "requestBody": {"content": {"application/json": {"schema": schema}}},
+        "responses": {status: {"description": "Accepted", "content": {"application/json": {}}}},
+    }
+
+
+_START = _described("Start a run", StartRun.model_json_schema(), "202")
+_START["parameters"] = [
+    {"name": "slug", "in": "path", "required": True, "schema": {"type": "string"}},
+    {"name": "wait", "in": "query", "schema": {"type": "string", "examples": ["30s"]}},
+    {"name": "Idempotency-Key", "in": "header", "schema": {"type": "string", "maxLength": 200}},
+]
+_BULK = _described("Start many runs, all or nothing", StartRuns.model_json_schema(), "202")
+_BULK["parameters"] = [{"name": "slug", "in": "path", "required": True, "schema": {"type": "string"}}]
+
+
+# --- reading ------------------------------------------------------------------------------------------------
+
+
+def _reading(routes: APIRouter, flows: FlowsService, blobs: Blobs, database: Database) -> None:
+    @routes.get("/runs", tags=["runs"])
+    async def list_runs(
+        principal: Reader,
+        page: Page,
+        flow: str | None = None,
+        status: Annotated[list[str] | None, Query()] = None,
+        trigger: str | None = None,
+        q: Annotated[str | None, Query(max_length=200)] = None,
+        from_: Annotated[str | None, Query(alias="from")] = None,
+        to: str | None = None,
+        parent: str | None = None,
+        count: bool = False,
+    ) -> Response:
+        """Runs, the newest first. `count=true` adds `total`, or `total_at_least` above ten thousand."""
+        filters: dict[str, Any] = {"status": _statuses(status), "trigger": trigger, "q": q, "parent": parent}
+        filters["from"], filters["to"] = _instant(from_, "from"), _instant(to, "to")
+        if flow is not None:
+            filters["flow_id"] = await flows.id_of(principal.workspace_id, flow)
+        key = page.key(str)
+        before = None if key is None else str(key[0])
+        workspace = principal.workspace_id
+        rows = await database.read(lambda c: queries.list_runs(c, workspace, filters, before, page.limit + 1))
+        shown, following = page_of(rows, page, lambda row: (row["id"],))
+        totals: dict[str, int] = {}
+        if count:
+            found = await database.read(lambda c: queries.count_runs(c, workspace, filters, COUNTED + 1))
+            totals = {"total": found} if found <= COUNTED else {"total_at_least": COUNTED}
+        return json_response(answer([queries.brief(row) for row in shown], following, **totals))
+
+    @routes.get("/runs/{run_id}", tags=["runs"])
+    async def get_run(principal: Reader, run_id: str) -> Response:
+        return json_response(await database.read(lambda c: queries.get(c, principal.workspace_id, run_id)))
+
+    @routes.get("/runs/{run_id}/steps", tags=["runs"])
+    async def list_steps(
+        principal: Reader, run_id: str, page: Page, items_of: Annotated[str | None, Query(max_length=500)] = None
+    ) -> Response:
+        """The steps that have begun. Items of a `for_each` are listed with `items_of=its key`."""
+        key = page.key(str)
+        after = "" if key is None else str(key[0])
+
+        def read(connection: Any) -> list[dict[str, Any]]:
+            queries.get(connection, principal.workspace_id, run_id)
+            return queries.steps_of(connection, run_id, after, page.limit + 1, items_of)
+
+        steps = await database.read(read)
+        shown, following = page_of(steps, page, lambda step: (step["key"],))
+        return json_response(answer(list(shown), following))
+
+    @routes.get("/runs/{run_id}/steps/{key}", tags=["runs"])
+    async def get_step(principal: Reader, run_id: str, key: str) -> Response:
+        """One step whole: its output and every attempt."""
+
+        def read(connection: Any) -> dict[str, Any]:
+            queries.get(connection, principal.workspace_id, run_id)
+            output = queries.output_of(connection, run_id, key)
+            return {"key": key, "output": output, "attempts": queries.attempts_of(connection, run_id, key)}
+
+        return json_response(await database.read(read))
+
+    @routes.get("/runs/{run_id}/why", tags=["runs"])
+    async def explain(principal: Reader, run_id: str) -> Response:
+        """One sentence that says why the run is where it is."""
+        return json_response(await database.read(lambda c: why.explain(c, principal.workspace_id, run_id)))
+
+    @routes.get("/runs/{run_id}/artifacts", tags=["runs"])
+    async def list_artifacts(principal: Reader, run_id: str) -> Response:
+        def read(connection: Any) -> list[dict[str, Any]]:
+            queries.get(connection, principal.workspace_id, run_id)
+            return queries.artifacts_of(connection, run_id)
+
+        return json_response({"items": await database.read(read)})
+
+    @routes.get("/runs/{run_id}/artifacts/{name}", tags=["runs"])
+    async def get_artifact(principal: Reader, run_id: str, name: str, step: str | None = None) -> Response:
+        """The artifact's content, always as an attachment."""
+
+        def read(connection: Any) -> Any:
+            queries.get(connection, principal.workspace_id, run_id)
+            return queries.artifact(connection, run_id, name, step)
+
+        return downloads.artifact(await database.read(read), blobs)
+
+
+def _statuses(given: list[str] | None) -> list[str]:
+    statuses = [status for text in given or [] for status in text.split(",")]
+    known = {*queries.ENDED, "queued", "running", "waiting", "cancelling"}
+    unknown = [status for status in statuses if status not in known]
+    if unknown:
+        raise InvalidInput(f"{unknown[0]} is no status; there are {', '.join(sorted(known))}.", code="bad_status")
+    return statuses
+
+
+def _instant(text: str | None, name: str) -> int | None:
+    if text is None:
+        return None
+    try:
+        return from_rfc3339(text)
+    except ValueError as error:
+        raise InvalidInput(f"{name} must be an instant like 2026-01-31T12:00:00Z.", code="bad_instant") from error
+
+
+# --- changing -----------------------------------------------------------------------------------------------
+
+
+def _changing(routes: APIRouter, runs: RunsService, database: Database) -> None:
+    @routes.post("/runs/{run_id}/cancel", tags=["runs"], status_code=202)
+    async def cancel(principal: Runner, run_id: str, body: CancelRun | None = None) -> Response:
+        """Asks the run, and everything below it, to end. A run that has ended stays as it is."""
+        wish = body or CancelRun(force=False, reason="cancelled")
+        await runs.cancel(principal.workspace_id, run_id, reason=wish.reason, force=wish.force)
+        run = await database.read(lambda c: queries.get(c, principal.workspace_id, run_id))
+        return json_response({"id": run_id, "status": run["status"]}, 202)
+
+    @routes.post("/runs/{run_id}/repeat", tags=["runs"], status_code=202)
+    async def repeat(principal: Runner, run_id: str, body: RepeatRun | None = None) -> Response:
+        """A new run like this one: from the start or from a step, with its inputs or others."""
+        wish = body or RepeatRun(from_step=None, inputs=None, version="same")
+        run = await runs.repeat(
+            principal.workspace_id,
+            run_id,
+            from_step=wish.from_step,
+            inputs=wish.inputs,
+            newest=wish.version == "newest",
+            actor=principal.user_id,
+        )
+        answer_body = {"id": run.id, "number": run.number, "status": _status(run), "repeat_of": run_id}
+        return json_response(answer_body, 202, _location(run))
+
+
+# --- logs and live events -----------------------------------------------------------------------------------
+
+
+def _logging(routes: APIRouter, logs: LogStore, database: Database, clock: Clock) -> None:
+    @routes.get("/runs/{run_id}/logs", tags=["logs"])
+    async def page_of_logs(
+        principal: Reader,
+        run_id: str,
+        step: str | None = None,
+        attempt: int | None = None,
+        after: Annotated[str | None, Query(max_length=1000)] = None,
+        q: Annotated[str | None, Query(max_length=500)] = None,
+        level: str | None = None,
+        limit: Annotated[int, Query(ge=1, le=5000)] = 500,
+    ) -> Response:
+        """Lines in order; `level=warning` means warning and worse."""
+        await database.read(lambda c: queries.get(c, principal.workspace_id, run_id))
+        lines, place = await logs.page(
+            run_id, step=step, attempt=attempt, after=_place(after), limit=limit, query=q, levels=_levels(level)
+        )
+        return json_response(answer(lines, None if place is None else encode_cursor((place.text(),))))
+
+    @routes.get("/runs/{run_id}/logs/download", tags=["logs"])
+    async def download(
+        principal: Reader,
+        run_id: str,
+        format: Annotated[str, Query(pattern="^(txt|ndjson)$")] = "txt",
+        gzip: bool = False,
+        step: str | None = None,
+        attempt: int | None = None,
+    ) -> StreamingResponse:
+        """The whole log, however large."""
+        run = await database.read(lambda c: queries.get(c, principal.workspace_id, run_id))
+        lines = logs.whole(run_id, step=step, attempt=attempt)
+        return downloads.log_file(lines, f"{run['flow']}-{run['number']}", format, gzip)
+
+    @routes.get("/logs", tags=["logs"])
+    async def search(
+        principal: Reader,
+        q: Annotated[str, Query(min_length=1, max_length=500)],
+        from_: Annotated[str | None, Query(alias="from")] = None,
+        to: str | None = None,
+        level: str | None = None,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 200,
+    ) -> Response:
+        """Lines of all runs that contain the text, within a time (the last day by default)."""
+        now = clock.now()
+        start = _instant(from_, "from")
+        end = _instant(to, "to")
+        found = await logs.search(
+            principal.workspace_id,
+            query=q,
+            levels=_levels(level),
+            start=now - DAY if start is None else start,
+            end=now + SECOND if end is None else end,
+            limit=limit,
+        )
+        return json_response({"items": found})
+
+
+def _place(after: str | None) -> Place | None:
+    if after is None:
+        return None
+    try:
+        return Place.parse(str(decode_cursor(after, (str,))[0]))
+    except ValueError as error:
+        raise InvalidInput("The cursor is not one that this list gave.", code="bad_cursor") from error
+
+
+def _levels(level: str | None) -> tuple[str, ...]:
+    try:
+        return levels_from(level)
+    except ValueError as error:
+        raise InvalidInput("level is debug, info, warning, error or critical.", code="bad_level") from error
+
+
+def _watching(
+    routes: APIRouter, logs: LogStore, bus: Bus, workers: WorkersBook, database: Database, clock: Clock
+) -> None:
+    @routes.get("/runs/{run_id}/stream", tags=["live"], response_class=StreamingResponse)
+    async def stream_run(principal: Reader, run_id: str, request: Request) -> EventStream:
+        """What the run has logged, then what it does, until it ends (server-sent events)."""
+        await database.read(lambda c: queries.get(c, principal.workspace_id, run_id))
+        after = last_event_id(request)
+        return EventStream(live.run_events(run_id, after, logs, bus, database, principal.workspace_id))
+
+    @routes.get("/stream", tags=["live"], response_class=StreamingResponse)
+    async def stream(
+        principal: Reader, request: Request, topics: Annotated[str, Query(max_length=2000)]
+    ) -> EventStream:
+        """Live events of several topics: `runs`, `run:{id}`, `flow:{slug}`, `system`."""
+        wanted = await live.checked_topics(topics, principal, database)
+        return EventStream(live.topic_events(wanted, last_event_id(request), bus))
+
+    @routes.get("/workers", tags=["system"])
+    async def list_workers(_: System) -> Response:
+        return json_response({"items": await workers.list(clock.now())})
