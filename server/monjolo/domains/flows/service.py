@@ -63,6 +63,7 @@ class FlowsService:
         self._heads: LeastRecent[str, FlowHead] = LeastRecent(HEADS_KEPT)
         self._gone: LeastRecent[str, bool] = LeastRecent(HEADS_KEPT)
         self._ids: LeastRecent[tuple[str, str], str] = LeastRecent(HEADS_KEPT)
+        self.changed: Callable[[], None] = lambda: None  # told after each commit: triggers may have moved
 
     # --- what runs ask --------------------------------------------------------------------------------------
 
@@ -149,12 +150,8 @@ class FlowsService:
                 errors=checked.problems,
             )
         if slug is not None and checked.document["id"] != slug:
-            detail = (
-                f"The address says {slug!r}, the document says {checked.document['id']!r}: make them the same."
-            )
-            raise InvalidInput(
-                detail, code="flow_id_mismatch", errors=[Problem("id", "flow_id_mismatch", detail)]
-            )
+            detail = f"The address says {slug!r}, the document says {checked.document['id']!r}: make them the same."
+            raise InvalidInput(detail, code="flow_id_mismatch", errors=[Problem("id", "flow_id_mismatch", detail)])
         digest = hashlib.sha256(json.canonical(checked.document)).hexdigest()
         edition = _Edition(workspace_id, checked, digest, draft, message, actor, self._clock.now())
         published = await self._write(lambda c: self._publish(c, edition, new=new, expects=expects))
@@ -165,9 +162,7 @@ class FlowsService:
         slugs = await self._database.read(lambda c: repository.list_slugs(c, workspace_id))
         return await asyncio.to_thread(documents.check, text, self._catalogue, frozenset(slugs))
 
-    def _publish(
-        self, connection: Connection, edition: _Edition, *, new: bool, expects: Expectation
-    ) -> Published:
+    def _publish(self, connection: Connection, edition: _Edition, *, new: bool, expects: Expectation) -> Published:
         document = edition.checked.document or {}
         head = repository.find(connection, edition.workspace_id, document["id"])
         _expect(head, document["id"], new=new, expects=expects)
@@ -265,9 +260,7 @@ class FlowsService:
             head = repository.get(connection, workspace_id, slug)
             _expect(head, slug, new=False, expects=expects)
             if head.state == "draft":
-                raise Conflict(
-                    "The flow is a draft: it starts on demand only. Publish it first.", code="flow_is_draft"
-                )
+                raise Conflict("The flow is a draft: it starts on demand only. Publish it first.", code="flow_is_draft")
             if head.state == state and head.pause_reason == reason:
                 return head
             after = replace(
@@ -280,9 +273,7 @@ class FlowsService:
             )
             repository.save(connection, after, revision=head.revision)
             self._triggers.set_live(connection, head.id, live=not paused, now=now)
-            self._record(
-                connection, after, f"flow.{'paused' if paused else 'resumed'}", actor, now, reason=reason
-            )
+            self._record(connection, after, f"flow.{'paused' if paused else 'resumed'}", actor, now, reason=reason)
             return after
 
         head = await self._write(work)
@@ -319,9 +310,7 @@ class FlowsService:
         self._heads.drop(head.id)
         self._gone.put(head.id, True)
 
-    def _record(
-        self, connection: Connection, head: FlowHead, action: str, actor: str, now: int, **detail: Any
-    ) -> None:
+    def _record(self, connection: Connection, head: FlowHead, action: str, actor: str, now: int, **detail: Any) -> None:
         """The audit trail, and the internal event that other flows can start from."""
         self._audit(
             connection,
@@ -336,7 +325,9 @@ class FlowsService:
         repository.insert_event(connection, head.workspace_id, action, data, source="flows", at=now)
 
     async def _write(self, work: Callable[[Connection], Any]) -> Any:
-        return await self._database.write(work)
+        result = await self._database.write(work)
+        self.changed()
+        return result
 
     # --- reading --------------------------------------------------------------------------------------------
 
@@ -351,9 +342,7 @@ class FlowsService:
         limit: int = 50,
     ) -> tuple[list[FlowHead], int]:
         return await self._database.read(
-            lambda c: repository.list_heads(
-                c, workspace_id, state=state, q=q, label=label, after=after, limit=limit
-            )
+            lambda c: repository.list_heads(c, workspace_id, state=state, q=q, label=label, after=after, limit=limit)
         )
 
     async def current(self, workspace_id: str, slug: str) -> tuple[FlowHead, FlowVersion]:
@@ -387,9 +376,7 @@ class FlowsService:
 
 def _expect(head: FlowHead | None, slug: str, *, new: bool, expects: Expectation) -> None:
     if head is not None and new:
-        raise Conflict(
-            f"There is a flow {slug!r} already: change it with PUT /flows/{slug}.", code="flow_exists"
-        )
+        raise Conflict(f"There is a flow {slug!r} already: change it with PUT /flows/{slug}.", code="flow_exists")
     expects(head.revision if head is not None else 0)
 
 
