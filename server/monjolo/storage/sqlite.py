@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sqlite3
 import threading
 from collections import deque
@@ -12,6 +13,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
+from monjolo.kit.disk import disk_error
 from monjolo.kit.errors import Unavailable
 from monjolo.storage.errors import named
 from monjolo.storage.port import Connection
@@ -33,7 +35,7 @@ _COMMON = (
 def connect(path: Path, *, read_only: bool = False, create: bool = False) -> sqlite3.Connection:
     """A connection with our settings and no implicit transactions. Raises Unavailable with a named code."""
     mode = "ro" if read_only else "rwc" if create else "rw"
-    new = create and not path.exists()
+    new = create and _make_file(path)
     try:
         connection = sqlite3.connect(
             f"{path.absolute().as_uri()}?mode={mode}",
@@ -51,6 +53,17 @@ def connect(path: Path, *, read_only: bool = False, create: bool = False) -> sql
         raise named(error, path) from error
     connection.row_factory = sqlite3.Row
     return connection
+
+
+def _make_file(path: Path) -> bool:
+    """An empty file that only its owner reads; SQLite gives its side files the same mode."""
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        return path.stat().st_size == 0
+    except OSError as error:
+        raise disk_error(error, path) from error
+    return True
 
 
 def _configure(connection: sqlite3.Connection, *, read_only: bool, new: bool) -> None:

@@ -77,17 +77,24 @@ def open_ring(connection: Connection, folder: Path, secret_key: str | None) -> K
     Keys come from `secret_key` (several by commas, the first seals) and from the key files in `folder`. One is
     made only when there is none and nothing is sealed. Raises KeyMissing or KeyUnfit, naming the key's id.
     """
+    keys = find_keys(connection, folder, secret_key) or dict([add_key(folder)])
+    for name, key in keys.items():
+        if repository.key_check(connection, name) is None:
+            repository.insert_key_check(connection, name, _make_check(name, key))
+    return KeyRing(keys, current=list(keys)[-1])
+
+
+def find_keys(connection: Connection, folder: Path, secret_key: str | None) -> dict[str, bytes]:
+    """The keys there are by id, the one that seals last; checked, nothing made or written."""
     given = [_decode(part.strip()) for part in (secret_key or "").split(",") if part.strip()]
-    filed = _read_files(folder)
-    keys = {key_id(key): key for key in (*filed, *given)}
-    needed = repository.key_ids(connection)
-    if absent := sorted(needed - keys.keys()):
-        raise _missing(absent, keys.keys())
-    if not keys:
-        keys = dict([add_key(folder)])
-    current = key_id(given[0]) if given else list(keys)[-1]
-    _check(connection, keys)
-    return KeyRing(keys, current)
+    keys = {key_id(key): key for key in (*_read_files(folder), *reversed(given))}
+    if absent := sorted(repository.key_ids(connection) - keys.keys()):
+        raise _missing(absent, keys)
+    for name, key in keys.items():
+        check = repository.key_check(connection, name)
+        if check is not None and not _passes(name, key, check):
+            raise KeyUnfit(f"The key {name} is not the one that was used here before.")
+    return keys
 
 
 def reseal(connection: Connection, ring: KeyRing, limit: int) -> int:
@@ -168,19 +175,17 @@ def _decode(text: str) -> bytes:
     return key
 
 
-def _check(connection: Connection, keys: Mapping[str, bytes]) -> None:
-    for name, key in keys.items():
-        known = repository.key_check(connection, name)
-        if known is None:
-            nonce = secrets.token_bytes(_NONCE)
-            check = nonce + AESGCM(key).encrypt(nonce, _CHECK, name.encode())
-            repository.insert_key_check(connection, name, base64.b64encode(check).decode())
-            continue
-        raw = base64.b64decode(known)
-        try:
-            AESGCM(key).decrypt(raw[:_NONCE], raw[_NONCE:], name.encode())
-        except InvalidTag as error:
-            raise KeyUnfit(f"The key {name} is not the one that was used here before.") from error
+def _make_check(name: str, key: bytes) -> str:
+    nonce = secrets.token_bytes(_NONCE)
+    return base64.b64encode(nonce + AESGCM(key).encrypt(nonce, _CHECK, name.encode())).decode()
+
+
+def _passes(name: str, key: bytes, check: str) -> bool:
+    raw = base64.b64decode(check)
+    try:
+        return AESGCM(key).decrypt(raw[:_NONCE], raw[_NONCE:], name.encode()) == _CHECK
+    except InvalidTag:
+        return False
 
 
 def _missing(absent: Sequence[str], present: Iterable[str]) -> KeyMissing:
