@@ -101,6 +101,11 @@ class Runner:
         task = self._tasks.get(str(params.get("task"))) if isinstance(params, dict) else None
         if task is None:
             return
+        if params.get("unless_begun"):  # the worker asks it back, and must know at once whether it may have it
+            if task.claim():
+                self._tasks.pop(task.id, None)
+                self._outbox.send(messages.answer(task.request_id, _CANCELLED))
+            return
         task.cancelled = True
         if task.context is not None:
             task.context.cancelled = True
@@ -185,6 +190,8 @@ class Runner:
             self._run_sync(task)
 
     def _run_sync(self, task: RunningTask) -> None:
+        if not task.claim():
+            return
         self._book.sync_task = self._book.latest_task = task
         mark = current_task.set(task)
         try:
@@ -208,6 +215,8 @@ class Runner:
         self._book.sync_task = None
 
     async def _run_async(self, task: RunningTask) -> None:
+        if not task.claim():
+            return
         self._book.latest_task = task
         current_task.set(task)
         try:

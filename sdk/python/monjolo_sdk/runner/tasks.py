@@ -16,7 +16,7 @@ class RunningTask:
 
     __slots__ = (
         "action", "asyncio_task", "cancelled", "connections", "context", "details", "dropped", "id", "inputs",
-        "json_id", "log_left", "output_bytes", "partial", "progress", "request_id",
+        "json_id", "log_left", "output_bytes", "partial", "progress", "request_id", "unclaimed",
     )  # fmt: skip
 
     def __init__(self, request_id: Any, params: dict[str, Any]) -> None:
@@ -35,6 +35,15 @@ class RunningTask:
         self.cancelled = False
         self.context: Any = None
         self.asyncio_task: Any = None
+        self.unclaimed = [None]
+
+    def claim(self) -> bool:
+        """Only the first who asks gets it: the thread that runs it, or the one that gives it back unbegun."""
+        try:
+            self.unclaimed.pop()
+        except IndexError:
+            return False
+        return True
 
 
 current_task: ContextVar[RunningTask | None] = ContextVar("monjolo_task", default=None)
