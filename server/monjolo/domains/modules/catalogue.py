@@ -9,9 +9,11 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable
+from typing import Any
 
 from monjolo.domains.modules import manifest as manifests
-from monjolo.domains.modules.models import ActionRules, ModuleVersion, ResolvedAction
+from monjolo.domains.modules.models import ActionRules, ModuleVersion
+from monjolo.flow_document.actions import ResolvedAction
 
 _USES = re.compile(r"([a-z][a-z0-9_]*)(?:@([0-9][0-9A-Za-z.+-]*))?/([a-z][a-z0-9_]*)")
 
@@ -38,6 +40,9 @@ class ModuleCatalogue:
     def versions(self, module: str) -> list[ModuleVersion]:
         """All that are known, the newest first; some may be out of the catalogue."""
         return sorted(self._by_id.get(module, []), key=_age, reverse=True)
+
+    def all_versions(self) -> list[ModuleVersion]:
+        return list(self._exact.values())
 
     def find_exact(self, module: str, version: str, digest: str) -> ModuleVersion | None:
         return self._exact.get((module, version, digest))
@@ -69,6 +74,14 @@ class ModuleCatalogue:
         listed = manifests.actions(found.manifest).get(action) if found else None
         return manifests.rules(found.manifest, listed) if found and listed is not None else None
 
+    def connection_types(self) -> dict[str, dict[str, Any]]:
+        """Those of all modules, by id; of two with one id, the module that comes first has it."""
+        found: dict[str, dict[str, Any]] = {}
+        for version in self.modules():
+            for name, kind in (version.manifest.get("connection_types") or {}).items():
+                found.setdefault(name, {**kind, "module": version.id})
+        return found
+
     def _pinned(self, module: str, wanted: str) -> ModuleVersion | None:
         """The newest that `wanted` names; of equal versions the one in the catalogue, then the latest."""
         fitting = [
@@ -93,5 +106,5 @@ def _resolved(version: ModuleVersion | None, action: str) -> ResolvedAction | No
         digest=version.digest,
         action=action,
         input_schema=manifests.input_schema(listed),
-        output_schema=manifests.output_schema(listed),
+        output_schema=manifests.output_schema(listed) or None,
     )

@@ -14,7 +14,7 @@ from monjolo.domains.modules.runner_process import RunnerEnded, RunnerError, Run
 
 DESCRIBE_SECONDS = 30.0
 _LIMITS = (
-    (resource.RLIMIT_AS, 2 * 1024**3),
+    (resource.RLIMIT_AS, 4 * 1024**3),
     (resource.RLIMIT_CPU, 30),
     (resource.RLIMIT_FSIZE, 64 * 1024**2),
     (resource.RLIMIT_NOFILE, 256),

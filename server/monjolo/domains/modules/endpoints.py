@@ -81,20 +81,18 @@ def router(modules: ModuleService) -> APIRouter:
     @routes.post("/{module}/actions/{action}/test")
     async def test_action(principal: Runner, module: str, action: str, body: TryAction) -> OutcomeView:
         """Runs the action once, outside any flow, and waits for it."""
-        outcome = await modules.try_action(
-            principal.workspace_id, module, action, body.inputs, dry_run=body.dry_run
-        )
+        outcome = await modules.try_action(principal, module, action, body.inputs, dry_run=body.dry_run)
         return outcome_view(outcome)
 
     @routes.post("", status_code=201, openapi_extra={"requestBody": _UPLOAD_BODY})
-    async def upload_module(_: Writer, request: Request, replace: bool = False) -> ModuleSummary:
+    async def upload_module(principal: Writer, request: Request, replace: bool = False) -> ModuleSummary:
         """One file of Python. It is described before it is taken: a broken one changes nothing."""
         name, source = await _uploaded(request)
-        return summary(await modules.upload(name, source, replace=replace), modules.faults())
+        return summary(await modules.upload(principal, name, source, replace=replace), modules.faults())
 
     @routes.delete("/{module}", status_code=204)
-    async def delete_module(_: Writer, module: str) -> Response:
-        await modules.delete(module)
+    async def delete_module(principal: Writer, module: str) -> Response:
+        await modules.delete(principal, module)
         return Response(status_code=204)
 
     return routes
@@ -120,8 +118,7 @@ async def _uploaded(request: Request) -> tuple[str, bytes]:
         sent = UploadedSource.model_validate_json(body)
     except ValidationError as error:
         problems = [
-            Problem("/".join(str(part) for part in one["loc"]), one["type"], one["msg"])
-            for one in error.errors()
+            Problem("/".join(str(part) for part in one["loc"]), one["type"], one["msg"]) for one in error.errors()
         ]
         raise InvalidInput("Send {name, source}, both texts.", errors=problems) from error
     return sent.name, sent.source.encode()

@@ -129,9 +129,7 @@ class Environments:
             str(lock),
             str(making / "requirements.in"),
         )
-        await self._uv(
-            "venv", "--quiet", "--relocatable", "--allow-existing", "--python", str(python), str(making)
-        )
+        await self._uv("venv", "--quiet", "--relocatable", "--allow-existing", "--python", str(python), str(making))
         await self._uv(
             "pip",
             "install",

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import jsonschema_rs
-
 from monjolo.domains.modules import manifest as manifests
 from monjolo.domains.modules.models import Source
 from monjolo.domains.modules.sources import Content
@@ -59,12 +57,6 @@ def _action(name: str, action: dict[str, Any]) -> Iterator[Finding]:
     if action.get("effects") not in ("read", "write", "notify"):
         yield Finding("error", "effects", name, "effects must be read, write or notify")
     inputs, outputs = manifests.input_schema(action), manifests.output_schema(action)
-    for what, schema in (("inputs", inputs), ("outputs", outputs)):
-        try:
-            jsonschema_rs.validator_for(schema)
-        except (jsonschema_rs.ValidationError, ValueError) as error:
-            yield Finding("error", "schema", f"{name}.{what}", f"no valid JSON Schema: {error}")
-            return
     for field, schema in inputs.get("properties", {}).items():
         if isinstance(schema, dict) and not schema.get("description"):
             yield Finding(
@@ -84,7 +76,7 @@ def _action(name: str, action: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _examples(name: str, action: dict[str, Any], inputs: dict[str, Any]) -> Iterator[Finding]:
-    validator = jsonschema_rs.validator_for(inputs)
+    validator = manifests.validator(inputs)
     for number, example in enumerate(action.get("examples") or [], start=1):
         for error in validator.iter_errors(example.get("with", {})):
             yield Finding("error", "example", f"{name}, example {number}", error.message)
@@ -122,9 +114,7 @@ def _code(content: Content, manifest: dict[str, Any]) -> Iterator[Finding]:
                         f"{imported}: ctx.http holds to the permissions, times out and is traced",
                     )
             if _context_attribute(node) == "http" and not permissions.get("net"):
-                yield Finding(
-                    "error", "permissions", where, "it uses ctx.http; name the hosts in permissions.net"
-                )
+                yield Finding("error", "permissions", where, "it uses ctx.http; name the hosts in permissions.net")
             if _context_attribute(node) == "api" and not permissions.get("platform"):
                 yield Finding(
                     "error",
@@ -143,10 +133,6 @@ def _imports(node: ast.AST) -> list[str]:
 
 
 def _context_attribute(node: ast.AST) -> str | None:
-    if (
-        isinstance(node, ast.Attribute)
-        and isinstance(node.value, ast.Name)
-        and node.value.id in ("ctx", "context")
-    ):
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in ("ctx", "context"):
         return node.attr
     return None

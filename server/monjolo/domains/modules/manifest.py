@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import jsonschema_rs
+
 from monjolo.domains.modules.models import ActionRules, Broken
 
 _ID = re.compile(r"[a-z][a-z0-9_]{0,62}")
@@ -21,9 +23,18 @@ def checked(manifest: Manifest) -> Manifest:
         raise Broken(f"the module id {module!r} must be lower-case letters, digits and _, a letter first")
     if not isinstance(version, str) or not _VERSION.fullmatch(version):
         raise Broken(f"the version {version!r} of {module} must look like 1.4.2", module=module)
-    if not actions(manifest) and not manifest.get("connection_types"):
-        raise Broken(f"{module} has no action; put @module.action() on a function", module=module)
+    for name, action in actions(manifest).items():
+        for schema in (input_schema(action), output_schema(action)):
+            try:
+                validator(schema)
+            except (jsonschema_rs.ValidationError, ValueError) as error:
+                raise Broken(f"{module}/{name} has no valid JSON Schema: {error}", module=module) from error
     return manifest
+
+
+def validator(schema: Manifest) -> jsonschema_rs.Draft202012Validator:
+    """Never fetches a reference; patterns run on an engine whose time is linear in the text."""
+    return jsonschema_rs.Draft202012Validator(schema, pattern_options=jsonschema_rs.RegexOptions(), offline=True)
 
 
 def actions(manifest: Manifest) -> dict[str, Manifest]:

@@ -92,16 +92,6 @@ class Broken(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class ResolvedAction:
-    module: str
-    version: str
-    digest: str
-    action: str
-    input_schema: dict[str, Any]
-    output_schema: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
 class ActionRules:
     """What the platform must know of an action before it runs it."""
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import structlog
 from watchfiles import awatch
@@ -32,7 +33,8 @@ from monjolo.domains.modules.sources import (
     kind_of,
     read_source,
 )
-from monjolo.kit.errors import NotFound, Unavailable
+from monjolo.flow_document.actions import ResolvedAction
+from monjolo.kit.errors import MonjoloError, NotFound, Unavailable
 from monjolo.kit.time import Clock
 from monjolo.storage.port import Connection, Database
 
@@ -90,7 +92,7 @@ class Registry:
     async def run(self) -> None:
         """Watches the drop-in folder until cancelled."""
         try:
-            await self._scan()
+            await self._look()
             polling = False
             while True:
                 try:
@@ -123,20 +125,37 @@ class Registry:
             touched = {path for path in touched if not path.startswith(".")}
             if touched or first:
                 self._forget_failures(touched)
-                await self._scan()
+                await self._look()
             first = False
             if not folder.exists() or folder.stat().st_ino != inode:
                 return
 
-    async def refresh(self) -> None:
-        """Look now, and return when all that was found is settled: for an upload, and for tests."""
+    async def _look(self) -> None:
+        """A scan whose failure (a full disk, say) does not end the watch: the next change tries again."""
+        try:
+            await self._scan()
+        except (OSError, MonjoloError) as error:
+            _log.error("the modules folder could not be looked through", reason=str(error))
+
+    async def refresh(self, path: str | None = None) -> None:
+        """Look now, and return when what lies at `path` (or everything) is settled."""
         await self._scan()
-        await self._settled()
+        if path is None:
+            await self._settled()
+        elif (taking := self._taking.get(path)) is not None:
+            await asyncio.wait([taking])
 
     # --- answers --------------------------------------------------------------------------------------------
 
     def catalogue(self) -> ModuleCatalogue:
         return self._catalogue
+
+    def resolve(self, uses: str) -> ResolvedAction | None:
+        """As `catalogue().resolve`: the registry itself is the Catalogue that follows every change."""
+        return self._catalogue.resolve(uses)
+
+    def connection_types(self) -> dict[str, dict[str, Any]]:
+        return self._catalogue.connection_types()
 
     def faults(self) -> list[Fault]:
         return [self._faults[path] for path in sorted(self._faults)]
@@ -172,17 +191,21 @@ class Registry:
     async def prune(self, keep: Iterable[str]) -> int:
         """Drops versions and bundles that are neither in the catalogue nor in `keep`. Answers how many."""
         async with self._settling:
-            kept = (
-                set(keep)
-                | {version.digest for version in self._catalogue.modules()}
-                | set(self._wanted.values())
-            )
+            kept = set(keep) | {version.digest for version in self._catalogue.modules()} | set(self._wanted.values())
             gone = sorted(await asyncio.to_thread(self._store.digests) - kept)
             await self._database.write(lambda connection: repository.delete_versions(connection, gone))
             for digest in gone:
                 await asyncio.to_thread(self._store.delete, digest)
             await self._reload()
+            await self._prune_environments()
         return len(gone)
+
+    async def _prune_environments(self) -> None:
+        if self._taking:  # one may just have been built for a version that is not stored yet
+            return
+        used = {version.environment for version in self._catalogue.all_versions()}
+        for key in await asyncio.to_thread(self._environments.keys) - used:
+            await asyncio.to_thread(self._environments.delete, key)
 
     # --- from the folders to the catalogue ------------------------------------------------------------------
 
@@ -193,7 +216,8 @@ class Registry:
             for source, content, fault in found:
                 if content is None:
                     self._wanted[source.path] = ""
-                    await self._note(fault or Fault(source.path, "it cannot be read"))
+                    async with self._settling:
+                        await self._note(fault or Fault(source.path, "it cannot be read"))
                 else:
                     self._want(source, content)
             if gone:
@@ -246,7 +270,9 @@ class Registry:
             _, entry = await asyncio.to_thread(self._store.put, kind_of(source), content)
             version = self._known(digest) or await self._described(source, digest, entry)
         except Broken as error:
-            await self._note(Fault(source.path, error.error, error.module, error.traceback))
+            async with self._settling:
+                if self._wanted.get(source.path) == digest:
+                    await self._note(Fault(source.path, error.error, error.module, error.traceback))
             return
         async with self._settling:
             if self._wanted.get(source.path) == digest:
@@ -331,6 +357,7 @@ class Registry:
             self._wanted.pop(path, None)
 
     async def _note(self, fault: Fault) -> None:
+        """Under `_settling`, as everything that changes rows and the view of them."""
         before = self._faults.get(fault.path)
         if before is not None and replace(before, at=0) == replace(fault, at=0):
             return
@@ -357,16 +384,15 @@ class Registry:
             await asyncio.sleep(0)
 
     def _path_of(self, changed: Path) -> str:
+        """The source that a changed file belongs to; empty for the folder itself."""
         with suppress(ValueError):
-            return changed.relative_to(self._folders.dropped).parts[0]
+            return next(iter(changed.relative_to(self._folders.dropped).parts), "")
         return changed.name
 
 
 def _taken_id(loser: ModuleVersion, owner: ModuleVersion, at: int) -> Fault:
     whose = "a built-in module" if owner.origin == "built-in" else f"the module in {owner.path}"
-    return Fault(
-        loser.path, f"the id {loser.id!r} belongs to {whose}; give this module another id", loser.id, None, at
-    )
+    return Fault(loser.path, f"the id {loser.id!r} belongs to {whose}; give this module another id", loser.id, None, at)
 
 
 def _stamp(sdk: Path) -> str:

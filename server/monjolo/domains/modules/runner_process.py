@@ -174,6 +174,4 @@ def _refusal(error: Any) -> RunnerError:
     if not isinstance(error, dict):
         return RunnerError("the runner refused", {})
     data = error.get("data")
-    return RunnerError(
-        str(error.get("message") or "the runner refused"), data if isinstance(data, dict) else {}
-    )
+    return RunnerError(str(error.get("message") or "the runner refused"), data if isinstance(data, dict) else {})

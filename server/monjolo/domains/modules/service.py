@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-import jsonschema_rs
-
+from monjolo.domains.audit.repository import record
 from monjolo.domains.modules import manifest as manifests
 from monjolo.domains.modules.models import Broken, Fault, ModuleVersion, Source
 from monjolo.domains.modules.registry import Registry
 from monjolo.domains.modules.sources import MAX_FILE_BYTES, is_safe_name
 from monjolo.kit.errors import Conflict, InvalidInput, NotFound, PayloadTooLarge, Problem
+from monjolo.kit.time import Clock
+from monjolo.storage.port import Connection, Database
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +40,22 @@ class RunAction(Protocol):
     ) -> Outcome: ...
 
 
+class Actor(Protocol):
+    """Who asks."""
+
+    @property
+    def user_id(self) -> str: ...
+
+    @property
+    def workspace_id(self) -> str: ...
+
+
 class ModuleService:
-    def __init__(self, registry: Registry, *, dropped: Path, run_action: RunAction) -> None:
+    def __init__(
+        self, registry: Registry, *, database: Database, clock: Clock, dropped: Path, run_action: RunAction
+    ) -> None:
         self._registry = registry
+        self._database, self._clock = database, clock
         self._dropped = dropped
         self._run_action = run_action
 
@@ -60,9 +76,7 @@ class ModuleService:
         for fault in self._registry.faults():
             if module in (fault.path, fault.path.removesuffix(".py")):
                 raise NotFound(f"{fault.path} has no good version yet: {fault.error}", code="module_broken")
-        raise NotFound(
-            f"There is no module {module!r}; GET /api/v1/modules lists them.", code="module_not_found"
-        )
+        raise NotFound(f"There is no module {module!r}; GET /api/v1/modules lists them.", code="module_not_found")
 
     def versions(self, module: str) -> list[ModuleVersion]:
         return self._registry.catalogue().versions(module)
@@ -80,15 +94,16 @@ class ModuleService:
         return version, listed[action]
 
     async def try_action(
-        self, workspace_id: str, module: str, action: str, inputs: dict[str, Any], *, dry_run: bool = False
+        self, who: Actor, module: str, action: str, inputs: dict[str, Any], *, dry_run: bool = False
     ) -> Outcome:
         version, listed = self.action(module, action)
         check_inputs(manifests.input_schema(listed), inputs)
         if dry_run:
             return Outcome("valid")
-        return await self._run_action(workspace_id=workspace_id, version=version, action=action, inputs=inputs)
+        await self._record(who, "module.tried", f"{module}/{action}", {"digest": version.digest})
+        return await self._run_action(workspace_id=who.workspace_id, version=version, action=action, inputs=inputs)
 
-    async def upload(self, name: str, source: bytes, *, replace: bool = False) -> ModuleVersion:
+    async def upload(self, who: Actor, name: str, source: bytes, *, replace: bool = False) -> ModuleVersion:
         """One file, judged before it is put into the folder: a broken one changes nothing."""
         stem = name.removesuffix(".py")
         if not is_safe_name(stem) or stem.startswith("test_"):
@@ -107,8 +122,9 @@ class ModuleService:
             raise InvalidInput(
                 f"{file} cannot be taken: {error.error}", code="module_broken", errors=[problem]
             ) from error
-        _write_beneath(self._dropped, file, source)
-        await self._registry.refresh()
+        await asyncio.to_thread(_write_beneath, self._dropped, file, source)
+        await self._record(who, "module.uploaded", version.id, {"path": file, "digest": version.digest})
+        await self._registry.refresh(file)
         return self._registry.catalogue().find(version.id) or version
 
     def _refuse_overwriting(self, file: str, source: bytes, replace: bool) -> None:
@@ -121,11 +137,26 @@ class ModuleService:
                 code="module_exists",
             )
 
-    async def delete(self, module: str) -> None:
+    async def delete(self, who: Actor, module: str) -> None:
         """Takes a dropped-in module out of the folder. Published flows keep the version they have."""
         path = self._dropped_path(module)
-        _delete_beneath(self._dropped, path)
-        await self._registry.refresh()
+        await asyncio.to_thread(_delete_beneath, self._dropped, path)
+        await self._record(who, "module.deleted", module, {"path": path})
+        await self._registry.refresh(path)
+
+    async def _record(self, who: Actor, action: str, name: str, detail: dict[str, Any]) -> None:
+        def work(connection: Connection) -> None:
+            record(
+                connection,
+                workspace_id=who.workspace_id,
+                actor=who.user_id,
+                action=action,
+                object=f"module:{name}",
+                detail=detail,
+                at=self._clock.now(),
+            )
+
+        await self._database.write(work)
 
     def _dropped_path(self, module: str) -> str:
         version = self._registry.catalogue().find(module)
@@ -140,15 +171,26 @@ class ModuleService:
 
 
 def check_inputs(schema: dict[str, Any], inputs: dict[str, Any]) -> None:
-    """Raises InvalidInput with every problem and its path."""
+    """Raises InvalidInput with every problem and its path. What stands for a secret is judged when it is known."""
+    places = set(_placeholders(inputs, ()))
     problems = [
-        Problem("/".join(["inputs", *(str(part) for part in error.instance_path)]), "schema", error.message)
-        for error in jsonschema_rs.validator_for(schema).iter_errors(inputs)
+        Problem("/".join(["inputs", *map(str, error.instance_path)]), "schema", error.message)
+        for error in manifests.validator(schema).iter_errors(inputs)
+        if not any(tuple(error.instance_path)[: len(place)] == place for place in places)
     ]
     if problems:
-        raise InvalidInput(
-            f"The inputs do not fit: {problems[0].message} ({problems[0].path}).", errors=problems
-        )
+        raise InvalidInput(f"The inputs do not fit: {problems[0].message} ({problems[0].path}).", errors=problems)
+
+
+def _placeholders(value: Any, at: tuple[str | int, ...]) -> Iterator[tuple[str | int, ...]]:
+    if isinstance(value, dict):
+        if value.keys() in ({"$secret"}, {"$secret_text"}):
+            yield at
+        for key, below in value.items():
+            yield from _placeholders(below, (*at, key))
+    elif isinstance(value, list):
+        for index, below in enumerate(value):
+            yield from _placeholders(below, (*at, index))
 
 
 def _searched(version: ModuleVersion) -> str:

@@ -116,9 +116,10 @@ def _read_file(path: Path, name: str, limit: int = MAX_FILE_BYTES) -> bytes:
         if path.is_symlink():
             raise Broken(f"{name} is a symbolic link; put the file itself here") from None
         raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise Broken(f"{name} is no regular file")
     with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise Broken(f"{name} is no regular file")
         data = file.read(limit + 1)
     if len(data) > limit:
         raise Broken(f"{name} is larger than {limit // 2**20} MiB")

@@ -67,9 +67,7 @@ class Workbench:
                 try:
                     answer = await process.ask("run", _task(action, inputs, folder))
                 except RunnerEnded:
-                    raise Broken(
-                        f"the runner ended ({await process.ending()})", traceback=process.written()
-                    ) from None
+                    raise Broken(f"the runner ended ({await process.ending()})", traceback=process.written()) from None
         finally:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
         if "error" in answer:
