@@ -4,11 +4,12 @@ can make it take one route for another. FastAPI's routes, raw routes, mounts and
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from fastapi import APIRouter
 from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
 from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
+from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -116,3 +117,17 @@ def _behind_gate(
         sealed.raw = route  # type: ignore[attr-defined]
         return sealed
     raise TypeError(f"a {type(route).__name__} at {template!r} has no gate; use a route or a mount")
+
+
+def walk(app: Starlette) -> Iterator[tuple[str, str, bool]]:
+    """(method, template, open to strangers) of every route of the app, mounts and sockets included.
+
+    Raises TypeError for a route that stands behind no gate. A socket's method is `WEBSOCKET`, a mount's `GET`.
+    """
+    for route in app.routes:
+        gate = route.app if isinstance(route, Mount | WebSocketRoute) else getattr(route, "endpoint", None)
+        if not isinstance(gate, Gate):
+            raise TypeError(f"{route!r} stands behind no gate")
+        methods = getattr(route, "methods", None) or {"GET" if isinstance(route, Mount) else "WEBSOCKET"}
+        for method in sorted(methods):
+            yield method, gate.template, method in gate.public

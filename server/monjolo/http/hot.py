@@ -39,7 +39,7 @@ def add_hot_route(
     openapi: dict[str, Any] | None = None,
 ) -> None:
     """Registers `endpoint` on `router`. `principal_of(request)` tells who asks, `read_json` the body."""
-    router.routes.append(RawRoute(path, endpoint, method=method, needs=needs, openapi=openapi))
+    router.routes.append(RawRoute(router.prefix + path, endpoint, method=method, needs=needs, openapi=openapi))
 
 
 async def read_json(request: Request) -> Any:
