@@ -126,7 +126,7 @@ _TRANSLATIONS = (
     ("recursion limit", "too_costly", "it nests too deeply"),
     ("divi", "division_by_zero", "it divides by zero"),
     ("modulus by zero", "division_by_zero", "it divides by zero"),
-    ("index out of bounds", "missing_value", "the list has no such item"),
+    ("Index error", "missing_value", "the list has no such item"),
     ("too large", "too_large", "the result is larger than 1 MB"),
     ("No matching overloads", "type_mismatch", "an operation does not fit the types of its values"),
     ("overflow", "number_too_large", "a number does not fit 64 bits"),

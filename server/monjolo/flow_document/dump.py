@@ -6,6 +6,9 @@ from typing import Any
 
 import yaml
 
+from monjolo.flow_document.parse import document_problem
+from monjolo.kit.errors import InvalidInput
+
 
 class _Dumper(yaml.CSafeDumper):
     """Never writes an anchor: the reader would refuse it."""
@@ -23,6 +26,12 @@ _Dumper.add_representer(str, _text)
 
 
 def dump(document: dict[str, Any]) -> str:
-    """YAML that `parse` reads back as the same document, its keys in their order."""
+    """YAML that `parse` reads back as the same document, its keys in their order.
+
+    Raises InvalidInput for a document over the limits of depth and size, which could not be read back.
+    """
+    problem = document_problem(document)
+    if problem is not None:
+        raise InvalidInput(problem.message, code="invalid_flow", errors=[problem])
     text: str = yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
     return text
