@@ -34,7 +34,7 @@ class HttpStatusError(PermanentError):
 
 
 class UnusableResponse(PermanentError):
-    """The answer came, and cannot be used: it is not what was asked for, or too large."""
+    """The answer came, and cannot be used: it is not what was asked for."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +57,15 @@ async def call(
     response: ResponseKind,
     max_bytes: int,
 ) -> HttpResult:
-    """Send `request` (arguments of the client's `stream`) and read the answer, at most `max_bytes` of it."""
+    """Send `request` (arguments of the client's `request`, and `query`) and read the answer, at most `max_bytes` of it.
+
+    Once: whether it is sent again is for the step's own `retry` to say.
+    """
     began = time.monotonic()
     try:
-        async with ctx.http.stream(**request) as answer:
-            content = await _content(answer, max_bytes)
+        url = httpx2.URL(request["url"]).copy_merge_params(request["query"])
+        options = {name: value for name, value in request.items() if name not in ("url", "query")}
+        answer = await ctx.http.request(url=str(url), **options, retries=0, max_bytes=max_bytes)
     except httpx2.TimeoutException as error:
         raise HttpUnreachable(f"no answer within {request['timeout']:g} s ({type(error).__name__})") from None
     except httpx2.TooManyRedirects:
@@ -72,7 +76,7 @@ async def call(
         raise UnusableResponse(f"the answer cannot be unpacked: {error}") from None
     except httpx2.TransportError as error:
         raise HttpUnreachable(f"{type(error).__name__}: {error}") from None
-    elapsed = time.monotonic() - began
+    elapsed, content = time.monotonic() - began, answer.content
     _judge(answer, content, expected)
     body, kind = _body(answer, content, response)
     return HttpResult(
@@ -85,15 +89,6 @@ async def call(
         size=len(content),
         elapsed_seconds=round(elapsed, 6),
     )
-
-
-async def _content(answer: httpx2.Response, max_bytes: int) -> bytes:
-    parts = bytearray()
-    async for chunk in answer.aiter_bytes():
-        parts += chunk
-        if len(parts) > max_bytes:
-            raise UnusableResponse(f"the answer is over {max_bytes} bytes; raise max_bytes")
-    return bytes(parts)
 
 
 def _judge(answer: httpx2.Response, content: bytes, expected: Sequence[int]) -> None:

@@ -96,7 +96,7 @@ async def http_request(
         "method": method,
         "url": url,
         "headers": headers,
-        "params": query or None,
+        "query": query,
         "timeout": timeout_seconds,
         "follow_redirects": follow_redirects,
         **content,

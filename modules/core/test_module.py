@@ -367,7 +367,7 @@ async def test_the_answer_is_read_as_asked(server: str) -> None:
     assert (await get(server + "/echo", method="HEAD"))["body_kind"] == "none"
     with pytest.raises(UnusableResponse, match="not JSON"):
         await get(server + "/broken", response="json")
-    with pytest.raises(UnusableResponse, match="over 1000 bytes"):
+    with pytest.raises(PermanentError, match="more than 1000 bytes"):
         await get(server + "/large", max_bytes=1000)
 
 
