@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import sqlite3
 import threading
@@ -11,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from monjolo.kit.disk import disk_error
 from monjolo.kit.errors import Unavailable
@@ -34,6 +35,8 @@ _COMMON = (
 
 def connect(path: Path, *, read_only: bool = False, create: bool = False) -> sqlite3.Connection:
     """A connection with our settings and no implicit transactions. Raises Unavailable with a named code."""
+    if not read_only and not os.access(path.parent, os.W_OK):  # SQLite would only say that it cannot open it
+        raise disk_error(PermissionError(errno.EACCES, "read-only"), path.parent)
     mode = "ro" if read_only else "rwc" if create else "rw"
     new = create and _make_file(path)
     try:
@@ -164,11 +167,11 @@ class SqliteDatabase:
         def work(connection: Connection) -> bool:
             free, total = _pragma(connection, "freelist_count"), _pragma(connection, "page_count")
             spare = free - max(_KEPT_PAGES, total // 20)
-            if spare > 0:
-                connection.execute(f"PRAGMA incremental_vacuum({min(spare, pages)})").fetchall()
+            if spare > 0:  # `execute` would free one page alone; a script is stepped to its end
+                cast(sqlite3.Connection, connection).executescript(f"PRAGMA incremental_vacuum({min(spare, pages)})")
             return spare > pages
 
-        return await self.write(work)
+        return await self._ask(self._writes, work, bare=True)
 
     async def checkpoint(self) -> None:
         """Moves the log of writes into the database file and cuts it to nothing."""
