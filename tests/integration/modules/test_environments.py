@@ -45,6 +45,20 @@ async def test_a_module_with_a_dependency_gets_an_environment_once(world: World)
     assert "--hash=sha256:" in lock
 
 
+async def test_an_environment_goes_with_the_last_version_that_used_it(world: World) -> None:
+    world.save("site_hello.py", BLOCK.format(dependency="iniconfig==2.0.0") + world.source())
+    async with world.registry() as registry:
+        await registry.refresh()
+        kept = registry.catalogue().find("site_hello").digest
+        world.save("site_hello.py", world.source(version="2.0.0"))
+        await registry.refresh()
+        await registry.prune(keep=[kept])
+        assert (await registry.bundle(kept)).python.exists()
+        assert len(world.said) == 2
+        await registry.prune(keep=[])
+        assert not [path for path in (world.data / "environments").iterdir() if path.is_dir()]
+
+
 async def test_what_cannot_be_resolved_is_a_fault_with_the_reason_of_uv(world: World) -> None:
     world.save("site_hello.py", BLOCK.format(dependency="iniconfig==999.0") + world.source())
     async with world.registry() as registry:

@@ -92,6 +92,7 @@ def test_the_script_block_gives_the_dependencies() -> None:
     found = script_requirements("a.py", text)
     assert (found.dependencies, found.requires_python) == (("a>=1", "b"), ">=3.11")
     assert script_requirements("a.py", b"# /// other\n# x = 1\n# ///\n").dependencies == ()
+    assert script_requirements("a.py", b'# /// script\n# dependencies = ["monjolo-sdk"]\n# ///\n').dependencies == ()
     with pytest.raises(Broken, match="2 `# /// script` blocks"):
         script_requirements("a.py", b"# /// script\n# a = 1\n# ///\nx = 1\n# /// script\n# a = 1\n# ///\n")
     with pytest.raises(Broken, match="not UTF-8"):

@@ -65,7 +65,7 @@ class Environments:
             "layout": _LAYOUT,
             "dependencies": sorted([*requirements.dependencies, *extra, HTTP_CLIENT]),
             "requires_python": requirements.requires_python,
-            "python": platform.python_version(),
+            "python": ".".join(platform.python_version_tuple()[:2]),
             "machine": f"{sys.platform}-{platform.machine()}",
         }
         return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:32]
@@ -194,7 +194,8 @@ def _own_python_is(requires_python: str | None) -> bool:
 
 
 def _is_ready(environment: Path) -> bool:
-    return (environment / ".complete").is_file()
+    """Complete, and the interpreter it was made from is still there."""
+    return (environment / ".complete").is_file() and (environment / "bin" / "python").exists()
 
 
 def _try_lock(descriptor: int) -> bool:

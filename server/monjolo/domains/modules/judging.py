@@ -58,7 +58,7 @@ def _action(name: str, action: dict[str, Any]) -> Iterator[Finding]:
         yield Finding("error", "effects", name, "effects must be read, write or notify")
     inputs, outputs = manifests.input_schema(action), manifests.output_schema(action)
     for field, schema in inputs.get("properties", {}).items():
-        if isinstance(schema, dict) and not schema.get("description"):
+        if isinstance(schema, dict) and not _is_explained(field, schema):
             yield Finding(
                 "warning",
                 "description",
@@ -73,6 +73,12 @@ def _action(name: str, action: dict[str, Any]) -> Iterator[Finding]:
             "the return type says nothing: with a TypedDict or dataclass, later steps are checked",
         )
     yield from _examples(name, action, inputs)
+
+
+def _is_explained(field: str, schema: dict[str, Any]) -> bool:
+    """Described, or titled by the author rather than from its name."""
+    made_up = field.replace("_", " ").capitalize()
+    return bool(schema.get("description")) or schema.get("title", made_up) != made_up
 
 
 def _examples(name: str, action: dict[str, Any], inputs: dict[str, Any]) -> Iterator[Finding]:

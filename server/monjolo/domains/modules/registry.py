@@ -203,7 +203,8 @@ class Registry:
     async def _prune_environments(self) -> None:
         if self._taking:  # one may just have been built for a version that is not stored yet
             return
-        used = {version.environment for version in self._catalogue.all_versions()}
+        held = [one.digest for one in self._catalogue.all_versions() if self._store.has(one.digest)]
+        used = {self._environments.key(self._store.entry(digest).requirements) for digest in held}
         for key in await asyncio.to_thread(self._environments.keys) - used:
             await asyncio.to_thread(self._environments.delete, key)
 

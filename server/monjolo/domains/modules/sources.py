@@ -20,6 +20,7 @@ MAX_FOLDER_FILES = 2_000
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _SKIPPED = ("__pycache__", "node_modules")
+_SDK = re.compile(r"monjolo[-_.]sdk\b", re.IGNORECASE)
 _BLOCK = re.compile(r"(?m)^# /// (?P<type>[a-zA-Z0-9-]+)$\s(?P<content>(^#(| .*)$\s)+)^# ///$")
 
 Content = dict[str, bytes]
@@ -156,9 +157,7 @@ def _project_requirements(data: bytes) -> Requirements:
     project = _toml("pyproject.toml", data).get("project", {})
     if not isinstance(project, dict):
         raise Broken("pyproject.toml: [project] must be a table")
-    found = _requirements("pyproject.toml", project)
-    others = [one for one in found.dependencies if not re.match(r"monjolo[-_]sdk\b", one, re.IGNORECASE)]
-    return Requirements(tuple(others), found.requires_python)
+    return _requirements("pyproject.toml", project)
 
 
 def script_requirements(name: str, data: bytes) -> Requirements:
@@ -194,4 +193,5 @@ def _requirements(where: str, table: dict[str, object]) -> Requirements:
     for one in dependencies:
         if one.lstrip().startswith("-") or "\n" in one:
             raise Broken(f"{where}: {one!r} is no dependency")
-    return Requirements(tuple(sorted(dependencies)), requires)
+    others = [one for one in dependencies if not _SDK.match(one)]  # the runner brings its own
+    return Requirements(tuple(sorted(others)), requires)
