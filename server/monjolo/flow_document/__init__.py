@@ -3,7 +3,7 @@
 from monjolo.flow_document.actions import Catalogue, ResolvedAction, validator
 from monjolo.flow_document.compile import Compiled, TriggerPlan, compile_plan
 from monjolo.flow_document.dump import dump
-from monjolo.flow_document.expressions import Expressions, put_secrets
+from monjolo.flow_document.expressions import Expressions
 from monjolo.flow_document.parse import Parsed, Positions, parse
 from monjolo.flow_document.rules import cron_expression, cron_problem
 from monjolo.flow_document.schema import json_schema
@@ -26,7 +26,6 @@ __all__ = [
     "dump",
     "json_schema",
     "parse",
-    "put_secrets",
     "resolve_actions",
     "validate",
     "validator",

@@ -12,6 +12,7 @@ from monjolo.flow_document.cel_check import Finding, ReadPath, constant_path, wa
 from monjolo.flow_document.cel_engine import CelEngine, EngineError
 from monjolo.flow_document.cel_tree import Const
 from monjolo.flow_document.expressions import (
+    PLACEHOLDERS,
     CelExpression,
     Condition,
     Constant,
@@ -22,15 +23,15 @@ from monjolo.flow_document.expressions import (
     PathRead,
     Program,
     Row,
-    SecretPath,
     SecretRef,
     SecretText,
     Text,
+    Untainted,
 )
 from monjolo.flow_document.names import Place
 from monjolo.flow_document.parse import Path, path_text
 from monjolo.flow_document.shapes import Report
-from monjolo.flow_document.templates import Source, TemplateError, split
+from monjolo.flow_document.templates import Source, TemplateError, has_comment, split
 
 Wrap = Callable[[Program], Program]
 
@@ -51,6 +52,9 @@ class Understood:
 @lru_cache(maxsize=8_192)
 def understand(source: str) -> Understood:
     """Compile and walk an expression, without judging its names."""
+    if has_comment(source):
+        message = "`//` begins a comment in CEL, and the rest would be lost; write `/` to divide."
+        return Understood(_NOTHING, None, (), (Finding("comment", message),))
     try:
         compiled = _ENGINE.compile(source)
     except EngineError as error:
@@ -91,7 +95,7 @@ class Builder:
         if source is None:
             return None
         if isinstance(source, bool):
-            return self._add(Constant(source), frozenset(), [], path)
+            return self._add(Constant(source), frozenset(), set(), path)
         parts = _split_quietly(source)
         if len(parts) == 1 and isinstance(parts[0], Source):
             source = parts[0].text  # `${{ … }}` around the whole is what people are used to elsewhere
@@ -99,13 +103,13 @@ class Builder:
         inner = self._expression(source, place, path, reads)
         if isinstance(inner, Constant) and inner is not _NOTHING and not isinstance(inner.value, bool):
             self._report(path, "not_boolean", "A condition must give true or false.")
-        return self._add(Condition(inner), frozenset(reads), [], path)
+        return self._add(Condition(inner), frozenset(reads), set(), path)
 
     def value(self, value: Json, place: Place, path: Path, wrap: Wrap | None = None) -> ExprId:
         """Any JSON value with `${{ … }}` wherever text stands. `wrap` says what it must give."""
         reads: set[ReadPath] = set()
-        secrets: list[tuple[SecretPath, tuple[str, ...]]] = []
-        program = self._tree(value, place, path, reads, secrets, ())
+        secrets: set[str] = set()
+        program = self._tree(value, place, path, reads, secrets)
         if wrap is not None and program is not _NOTHING:
             inner, program = program, wrap(program)
             if isinstance(inner, Constant):
@@ -128,10 +132,10 @@ class Builder:
         self,
         program: Program,
         reads: frozenset[ReadPath],
-        secrets: list[tuple[SecretPath, tuple[str, ...]]],
+        secrets: set[str],
         path: Path,
     ) -> ExprId:
-        self._rows.append(Row(program, reads, tuple(secrets), path_text(path)))
+        self._rows.append(Row(program, reads, frozenset(secrets), path_text(path)))
         return len(self._rows) - 1
 
     def _tree(
@@ -140,21 +144,22 @@ class Builder:
         place: Place,
         path: Path,
         reads: set[ReadPath],
-        secrets: list[tuple[SecretPath, tuple[str, ...]]],
-        at: SecretPath,
+        secrets: set[str],
     ) -> Program:
         if isinstance(value, str):
-            return self._text(value, place, path, reads, secrets, at) if "${{" in value else Constant(value)
+            return self._text(value, place, path, reads, secrets) if "${{" in value else Constant(value)
         if isinstance(value, dict):
+            if place.secrets and not PLACEHOLDERS.isdisjoint(value):
+                self._report(path, "reserved_key", "`$secret` is reserved; write `${{ secrets.name }}`.")
             entries = tuple(
-                (key, self._tree(below, place, (*path, key), reads, secrets, (*at, key)))
+                (key, self._tree(below, place, (*path, key), reads, secrets))
                 for key, below in value.items()
             )
             plain = all(isinstance(program, Constant) for _, program in entries)
             return Constant({k: p.run({}) for k, p in entries}) if plain else MapTree(entries)
         if isinstance(value, list):
             items = tuple(
-                self._tree(below, place, (*path, index), reads, secrets, (*at, index))
+                self._tree(below, place, (*path, index), reads, secrets)
                 for index, below in enumerate(value)
             )
             plain = all(isinstance(program, Constant) for program in items)
@@ -167,8 +172,7 @@ class Builder:
         place: Place,
         path: Path,
         reads: set[ReadPath],
-        secrets: list[tuple[SecretPath, tuple[str, ...]]],
-        at: SecretPath,
+        secrets: set[str],
     ) -> Program:
         try:
             parts = split(text)
@@ -178,9 +182,8 @@ class Builder:
         programs: list[Any] = [
             part if isinstance(part, str) else self._expression(part.text, place, path, reads) for part in parts
         ]
-        names = tuple(part.name for part in programs if isinstance(part, SecretRef))
-        if names:
-            secrets.append((at, names))
+        names = {part.name for part in programs if isinstance(part, SecretRef)}
+        secrets.update(names)
         if len(programs) == 1 and not isinstance(programs[0], str):
             whole: Program = programs[0]
             return whole
@@ -204,7 +207,8 @@ class Builder:
         if findings:
             return _NOTHING
         reads.update(understood.reads)
-        return understood.program
+        inner = understood.program
+        return Untainted(inner) if place.secrets and not isinstance(inner, Constant) else inner
 
     def _secret(self, secret: ReadPath, path: Path) -> Program:
         if len(secret) == 2:

@@ -14,11 +14,11 @@ from monjolo.engine.types import ExprId, Json
 from monjolo.engine.values import Failure, Value
 from monjolo.flow_document.cel_check import ReadPath
 from monjolo.flow_document.cel_engine import MAX_RESULT, CelProgram, EngineError
-from monjolo.kit.json import dumps
+from monjolo.kit.json import dumpb, dumps
 from monjolo.kit.time import SECOND, from_rfc3339, parse_duration
 
 Names = Mapping[str, Json]
-SecretPath = tuple[str | int, ...]
+PLACEHOLDERS = frozenset({"$secret", "$secret_text"})
 MAX_SLEEP = 10 * 366 * 86_400  # seconds
 
 
@@ -119,6 +119,20 @@ class SecretRef:
 
 
 @dataclass(frozen=True, slots=True)
+class Untainted:
+    """A value that enters `with` from outside. It must not hold what stands for a secret: whoever fills the
+    placeholders in could not tell a webhook's `{"$secret": …}` from the flow's own."""
+
+    inner: Program
+
+    def run(self, names: Names) -> Json:
+        value = self.inner.run(names)
+        if isinstance(value, Mapping | list) and b'"$secret' in dumpb(value) and _holds_placeholder(value):
+            raise EngineError("reserved_key", "the value holds the key `$secret`, which is reserved")
+        return value
+
+
+@dataclass(frozen=True, slots=True)
 class MapTree:
     entries: tuple[tuple[str, Program], ...]
 
@@ -193,11 +207,11 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of the table. `secrets` are the places in the result where a secret goes, and no others."""
+    """One row of the table."""
 
     program: Program
     reads: frozenset[ReadPath]
-    secrets: tuple[tuple[SecretPath, tuple[str, ...]], ...] = ()
+    secrets: frozenset[str] = frozenset()
     place: str = ""
 
 
@@ -226,31 +240,7 @@ class Expressions:
 
     def secrets(self, expr_id: ExprId) -> frozenset[str]:
         """The names of the secrets that the expression asks for."""
-        return frozenset(name for _, names in self._rows[expr_id].secrets for name in names)
-
-    def secret_paths(self, expr_id: ExprId) -> tuple[SecretPath, ...]:
-        """The places in the result that hold a secret's placeholder. A placeholder anywhere else is data."""
-        return tuple(path for path, _ in self._rows[expr_id].secrets)
-
-
-def put_secrets(value: Json, paths: tuple[SecretPath, ...], secrets: Mapping[str, str]) -> Json:
-    """`value` with the placeholders at `paths` filled in; raises KeyError for a secret that is not given.
-
-    Only these places are looked at: a webhook body that happens to hold `{"$secret": …}` stays as it is.
-    """
-    for path in paths:
-        value = _put(value, path, secrets)
-    return value
-
-
-def _put(value: Any, path: SecretPath, secrets: Mapping[str, str]) -> Any:
-    if not path:
-        if "$secret" in value:
-            return secrets[value["$secret"]]
-        return "".join(p if isinstance(p, str) else secrets[p["$secret"]] for p in value["$secret_text"])
-    copy: Any = dict(value) if isinstance(value, dict) else list(value)
-    copy[path[0]] = _put(value[path[0]], path[1:], secrets)
-    return copy
+        return self._rows[expr_id].secrets
 
 
 def _copy_path(path: ReadPath, names: Any, data: dict[str, Any]) -> None:
@@ -267,6 +257,19 @@ def _copy_path(path: ReadPath, names: Any, data: dict[str, Any]) -> None:
         if below is None:
             below = data[key] = {}
         data, names = below, value
+
+
+def _holds_placeholder(value: Json) -> bool:
+    todo = [value]
+    while todo:
+        found = todo.pop()
+        if isinstance(found, Mapping):
+            if not PLACEHOLDERS.isdisjoint(found):
+                return True
+            todo.extend(found.values())
+        elif isinstance(found, list):
+            todo.extend(found)
+    return False
 
 
 def _render(value: Json) -> str:

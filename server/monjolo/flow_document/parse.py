@@ -40,7 +40,10 @@ class Mark:
     line: int
     column: int
     key: tuple[int, int] | None = None
-    children: dict[str | int, Mark] = field(default_factory=dict)
+    children: dict[str | int, Mark] = field(default_factory=lambda: _NONE)
+
+
+_NONE: dict[str | int, Mark] = {}  # shared by all that have none: most values are scalars
 
 
 class Positions:
@@ -209,7 +212,7 @@ class _Reader:
 
     def read(self) -> tuple[Any, Mark | None]:
         result: list[Any] = []
-        root = Mark(1, 1)
+        root = Mark(1, 1, None, {})
         stack: list[tuple[Any, Mark]] = [(result, root)]
         key: tuple[str, int, int] | None = None
         nodes = 0
@@ -243,7 +246,7 @@ class _Reader:
                 if len(stack) > MAX_DEPTH:
                     raise _too_deep(line, column)
                 child: Any = {} if kind is yaml.MappingStartEvent else []
-                below = Mark(line, column)
+                below = Mark(line, column, None, {})
                 self._place(container, mark, key, child, below)
                 stack.append((child, below))
                 key = None

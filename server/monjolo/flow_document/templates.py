@@ -57,6 +57,19 @@ def _closing(text: str, at: int) -> int:
     return -1
 
 
+def has_comment(source: str) -> bool:
+    """Whether `//` stands outside the strings of an expression: CEL would drop the rest without a word."""
+    at = 0
+    while at < len(source):
+        if source[at] in "'\"":
+            at = _after_string(source, at)
+        elif source.startswith("//", at):
+            return True
+        else:
+            at += 1
+    return False
+
+
 def _after_string(text: str, at: int) -> int:
     """The offset after the string literal that begins at `at`; the end of the text when it does not close."""
     quote = text[at]
