@@ -23,8 +23,14 @@ from monjolo.http.problems import HANDLERS
 from monjolo.kit import json
 
 API = "/api/v1"
-WEBHOOK_BODY = 1_000_000
-BODY_LIMITS = {f"{API}/hooks/{{path:path}}": WEBHOOK_BODY}
+WEBHOOK_BODY, STRANGER_BODY = 1_000_000, 16_000
+BODY_LIMITS = {
+    f"{API}/hooks/{{path:path}}": WEBHOOK_BODY,
+    f"{API}/setup": STRANGER_BODY,
+    f"{API}/auth/token": STRANGER_BODY,
+    f"{API}/auth/session": STRANGER_BODY,
+    f"{API}/auth/refresh": STRANGER_BODY,
+}
 
 Ready = Callable[[], Awaitable[dict[str, str]]]  # what is not ready, with why; empty when all is well
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from starlette.types import Receive
 
 from monjolo.kit.errors import InvalidInput, MonjoloError, PayloadTooLarge
@@ -11,8 +9,8 @@ from monjolo.kit.errors import InvalidInput, MonjoloError, PayloadTooLarge
 MAX_BODY = 10_000_000
 MAX_DEPTH = 64
 
-_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"?', re.DOTALL)
 _BRACKETS = bytes.maketrans(b"{}", b"[]")
+_OPENING = ord("[")
 _OTHERS = bytes(set(range(256)) - set(b"[]{}"))
 
 
@@ -58,13 +56,14 @@ def _guard(receive: Receive, limit: int, *, json: bool) -> Receive:
 
 def deeper_than(text: bytes, depth: int) -> bool:
     """Whether JSON text nests deeper than `depth`, found without parsing it and without recursion."""
-    brackets = _STRINGS.sub(b"", text).translate(_BRACKETS, _OTHERS)
-    for _ in range(depth):
-        shallower = brackets.replace(b"[]", b"")
-        if shallower == brackets:
-            return False  # balanced and empty, or malformed: the parser will say so
-        brackets = shallower
-    return bool(brackets)
+    unescaped = text.replace(b"\\\\", b"").replace(b'\\"', b"")
+    outside_strings = b"".join(unescaped.split(b'"')[::2])
+    level = 0
+    for byte in outside_strings.translate(_BRACKETS, _OTHERS):
+        level += 1 if byte == _OPENING else -1
+        if level > depth:
+            return True
+    return False
 
 
 def _too_large(limit: int) -> PayloadTooLarge:

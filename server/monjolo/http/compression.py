@@ -28,9 +28,13 @@ class Compression:
 def _accepts_gzip(scope: Scope) -> bool:
     for name, value in scope["headers"]:
         if name == b"accept-encoding":
-            wanted = [part for part in value.split(b",") if b"q=0" not in part]
-            return any(part.split(b";")[0].strip() == b"gzip" for part in wanted)
+            return any(_takes_gzip(part) for part in value.split(b","))
     return False
+
+
+def _takes_gzip(part: bytes) -> bool:
+    coding, _, quality = part.replace(b" ", b"").partition(b";q=")
+    return coding == b"gzip" and quality.strip(b"0.") != b"" if quality else coding == b"gzip"
 
 
 class _Gzip:

@@ -72,6 +72,4 @@ def answer(items: Sequence[Any], next_cursor: str | None, **totals: int) -> dict
 
 
 def _refused() -> InvalidInput:
-    return InvalidInput(
-        "Use `after` as the previous page's `next` gave it, on the same list.", code="bad_cursor"
-    )
+    return InvalidInput("Use `after` as the previous page's `next` gave it, on the same list.", code="bad_cursor")

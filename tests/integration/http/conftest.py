@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from monjolo.domains.users.service import Users
 from monjolo.domains.users.sessions import Sessions
 from monjolo.domains.users.setup import SetUp
 from monjolo.domains.users.tokens import TokenSigner
-from monjolo.http.app import create_app
+from monjolo.http.app import BODY_LIMITS, create_app
 from monjolo.http.auth import Authentication, Principal, principal_of, require
 from monjolo.http.hot import add_hot_route, json_response, read_json
 from monjolo.http.limits import RateLimiter
@@ -34,7 +35,7 @@ from monjolo.http.sse import Event, EventStream
 from monjolo.kit.time import SECOND, SystemClock
 from monjolo.observability.metrics import Metrics
 from monjolo.storage.migrate import prepare, workspace_id
-from monjolo.storage.sqlite import SqliteDatabase
+from monjolo.storage.sqlite import SqliteDatabase, connect
 
 PASSWORD = "um moinho que anda só"
 EMAIL = "ana@example.org"
@@ -74,7 +75,7 @@ class House:
     services: UserServices
     workspace: str
     events: asyncio.Queue[Event] = field(default_factory=asyncio.Queue)
-    closed_streams: list[str] = field(default_factory=list)
+    closed_streams: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
 
     def client(self, *, base_url: str = "http://testserver", address: str = "127.0.0.1") -> httpx2.AsyncClient:
         transport = httpx2.ASGITransport(app=self.app, client=(address, 4711))
@@ -138,14 +139,15 @@ async def _events(house: House) -> AsyncIterator[Event]:
         while True:
             yield await house.events.get()
     finally:
-        house.closed_streams.append("closed")
+        house.closed_streams.put_nowait("closed")
 
 
 def build_house(folder: Path, *, allow_http: bool = False) -> House:
     clock = MovedClock()
     prepare(folder / "monjolo.db", clock.now())
+    with closing(connect(folder / "monjolo.db")) as connection:
+        workspace = workspace_id(connection)
     database = SqliteDatabase(folder / "monjolo.db")
-    workspace = asyncio.run(database.read(workspace_id))
     key = load_or_create_signing_key(folder / "keys")
     signer = TokenSigner(key, "urn:monjolo:trial", clock)
     passwords = Passwords(PasswordHash((Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1),)))
@@ -153,9 +155,7 @@ def build_house(folder: Path, *, allow_http: bool = False) -> House:
     authentication = Authentication(sessions, clock, allow_http=allow_http)
     set_up = SetUp(database, clock, sessions, passwords, workspace)
     users = Users(database, clock, passwords, workspace, authentication.forget)
-    services = UserServices(
-        sessions, set_up, users, RateLimiter(), clock, authentication.forget, allow_http=allow_http
-    )
+    services = UserServices(sessions, set_up, users, RateLimiter(), clock, authentication.forget, allow_http=allow_http)
     metrics = Metrics(CollectorRegistry())
     house: list[House] = []
     app = create_app(
@@ -166,11 +166,9 @@ def build_house(folder: Path, *, allow_http: bool = False) -> House:
         root_routers=[well_known_router(signer)],
         exposition=metrics.exposition,
         measure=metrics.measure_request,
-        body_limits={"/api/v1/trial/hot/{name}": 1_000},
+        body_limits=BODY_LIMITS | {"/api/v1/trial/hot/{name}": 1_000},
     )
-    house.append(
-        House(app, clock, database, sessions, set_up, users, key, signer, authentication, services, workspace)
-    )
+    house.append(House(app, clock, database, sessions, set_up, users, key, signer, authentication, services, workspace))
     return house[0]
 
 
