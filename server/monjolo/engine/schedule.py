@@ -15,9 +15,7 @@ from enum import StrEnum
 from monjolo.engine.types import SECOND, Duration, Instant
 
 LATE: Duration = 1 * SECOND
-LISTED = (
-    10_000  # instants of one decision that get a tick each; a clock that leapt years must not list them all
-)
+LISTED = 10_000  # instants of one decision that get a tick each; a clock that leapt years must not list them all
 
 Next = Callable[[Instant], Instant | None]
 """The first instant strictly after the given one; None when there is no more."""
@@ -76,9 +74,7 @@ class Due:
     next_instant: Instant | None
 
 
-def due(
-    following: Next, instant: Instant, now: Instant, policy: MisfirePolicy, jitter: Jitter = NO_JITTER
-) -> Due:
+def due(following: Next, instant: Instant, now: Instant, policy: MisfirePolicy, jitter: Jitter = NO_JITTER) -> Due:
     """Decide about `instant` and all after it that have come by `now`."""
     instants, unlisted, upcoming = _passed(following, instant, now, jitter)
     if not instants:
@@ -110,7 +106,7 @@ def _passed(
     found, upcoming = _walk(following, instant, now, jitter)
     if upcoming is None or jitter.fires_at(upcoming) > now:
         return found, None, upcoming
-    reach = now - found[-1]
+    reach = min(now - found[-1], (found[-1] - found[0]) * 9 // 10)
     while reach > SECOND:  # more than are listed: look at the newest only, in a window that holds fewer
         start = following(now - reach)
         if start is None or jitter.fires_at(start) > now:
@@ -122,9 +118,7 @@ def _passed(
     return found, instant, upcoming
 
 
-def _walk(
-    following: Next, instant: Instant, now: Instant, jitter: Jitter
-) -> tuple[list[Instant], Instant | None]:
+def _walk(following: Next, instant: Instant, now: Instant, jitter: Jitter) -> tuple[list[Instant], Instant | None]:
     found: list[Instant] = []
     upcoming: Instant | None = instant
     while upcoming is not None and jitter.fires_at(upcoming) <= now and len(found) < LISTED:

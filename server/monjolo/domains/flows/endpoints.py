@@ -70,9 +70,7 @@ def _reading(routes: APIRouter, flows: FlowsService) -> None:
         return schemas.flow_detail(head, version)
 
     @routes.get("/flows/{slug}/export", response_class=Response)
-    async def export_flow(
-        slug: str, who: Reader, version: Annotated[int | None, Query(ge=1)] = None
-    ) -> Response:
+    async def export_flow(slug: str, who: Reader, version: Annotated[int | None, Query(ge=1)] = None) -> Response:
         """The flow's text, as it was written."""
         if version is None:
             _, found = await flows.current(who.workspace_id, slug)

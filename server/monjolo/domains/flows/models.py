@@ -75,9 +75,7 @@ class Published:
 class TriggerBook(Protocol):
     """The rows that make a flow start by itself; kept by the triggers domain, in the caller's transaction."""
 
-    def replace(
-        self, connection: Connection, flow: FlowHead, triggers: Sequence[Mapping[str, Any]], now: int
-    ) -> None:
+    def replace(self, connection: Connection, flow: FlowHead, triggers: Sequence[Mapping[str, Any]], now: int) -> None:
         """Make the rows of `flow` exactly these. Raises Conflict when a webhook's path is taken."""
 
     def set_live(self, connection: Connection, flow_id: str, *, live: bool, now: int) -> None:

@@ -108,7 +108,8 @@ def list_heads(
         )
         values["q"] = f"%{_like(q.lower())}%"
     sql = f"SELECT {_HEAD} FROM flows WHERE {' AND '.join(where)} ORDER BY slug"  # noqa: S608
-    found, total = [], 0
+    found: list[FlowHead] = []
+    total = 0
     for row in connection.execute(sql, values):
         if label is not None and not _has_label(json.loads(row["labels"]), label):
             continue
@@ -153,7 +154,8 @@ def save(connection: Connection, head: FlowHead, *, revision: int) -> None:
     """Write `head` over the row that still has `revision`. Raises PreconditionFailed."""
     done = connection.execute(
         "UPDATE flows SET name = :name, description = :description, state = :state,"
-        " pause_reason = :pause_reason, paused_by = :paused_by, labels = :labels, version = :version, draft = :draft, revision = :revision,"
+        " pause_reason = :pause_reason, paused_by = :paused_by, labels = :labels, version = :version,"
+        " draft = :draft, revision = :revision,"
         " updated_at = :updated_at WHERE id = :id AND revision = :old AND deleted_at IS NULL",
         {
             "id": head.id,
@@ -184,8 +186,7 @@ def delete(connection: Connection, head: FlowHead, now: int) -> None:
 
 def count_live_runs(connection: Connection, flow_id: str) -> int:
     sql = (
-        "SELECT COUNT(*) AS n FROM runs WHERE flow_id = ?"
-        " AND status IN ('queued', 'running', 'waiting', 'cancelling')"
+        "SELECT COUNT(*) AS n FROM runs WHERE flow_id = ? AND status IN ('queued', 'running', 'waiting', 'cancelling')"
     )
     row = connection.execute(sql, (flow_id,)).fetchone()
     return int(row["n"]) if row else 0

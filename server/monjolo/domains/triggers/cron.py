@@ -8,23 +8,16 @@ clock on the wall as it passes: through the repeated hour too.
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from cronsim import CronSim, CronSimError
+from cronsim import CronSim
 
+from monjolo.flow_document.rules import cron_expression, cron_problem
 from monjolo.kit.time import from_datetime, to_datetime
 
-ALIASES = {
-    "@yearly": "0 0 1 1 *",
-    "@annually": "0 0 1 1 *",
-    "@monthly": "0 0 1 * *",
-    "@weekly": "0 0 * * 0",
-    "@daily": "0 0 * * *",
-    "@midnight": "0 0 * * *",
-    "@hourly": "0 * * * *",
-}
 _NO_TWO_CHANGES = timedelta(hours=24)
 _LAST_YEAR = 9_000  # far from where datetime ends
 
@@ -37,23 +30,12 @@ def zone(name: str) -> ZoneInfo:
         raise ValueError(f"{name!r} is not a time zone; write it like America/Sao_Paulo or UTC") from error
 
 
-def zone_names() -> list[str]:
-    return sorted(available_timezones())
-
-
 def parse(expression: str) -> str:
-    """The expression with its alias written out. Raises ValueError with what is wrong."""
-    text = " ".join(expression.split())
-    text = ALIASES.get(text.lower(), text)
-    if text.startswith("@"):
-        raise ValueError(f"{expression!r} is not known; there are {', '.join(sorted(ALIASES))}")
-    try:
-        next(CronSim(text, datetime(2024, 1, 1, tzinfo=UTC)))
-    except CronSimError as error:
-        raise ValueError(f"{expression!r} is not a cron expression: {str(error).lower()}") from error
-    except StopIteration:
-        raise ValueError(f"{expression!r} never comes") from None
-    return text
+    """The expression's fields, an alias written out. Raises ValueError with what is wrong."""
+    problem = cron_problem(expression)
+    if problem is not None:
+        raise ValueError(problem)
+    return " ".join(cron_expression(expression).split())
 
 
 def following(expression: str, timezone: str) -> Callable[[int], int | None]:
@@ -79,11 +61,23 @@ def _has_fixed_times(expression: str) -> bool:
 
 
 def _at_fixed_times(expression: str, place: ZoneInfo, after: datetime) -> datetime | None:
-    for candidate in CronSim(expression, after.astimezone(place)):
+    for candidate in _from(expression, after.astimezone(place).replace(tzinfo=None), place):
         moment = candidate.astimezone(UTC)
         if moment > after:  # inside a repeated hour the first of two equal times lies behind us
             return moment
     return None
+
+
+@lru_cache(maxsize=5_000)
+def _parsed(expression: str) -> CronSim:
+    return CronSim(expression, datetime(2000, 1, 1))
+
+
+def _from(expression: str, local: datetime, place: ZoneInfo | None = None) -> CronSim:
+    """The times after `local`. Reading the fields again would cost as much as the search itself."""
+    simulator = copy(_parsed(expression))
+    simulator.dt, simulator.fixup_tz = local.replace(microsecond=0), place
+    return simulator
 
 
 def _by_the_wall(expression: str, place: ZoneInfo, after: datetime) -> datetime | None:
@@ -91,7 +85,7 @@ def _by_the_wall(expression: str, place: ZoneInfo, after: datetime) -> datetime 
     start, before = after, after
     while True:
         offset = _offset(place, start)
-        local = next(CronSim(expression, (before + offset).replace(tzinfo=None)), None)
+        local = next(_from(expression, (before + offset).replace(tzinfo=None)), None)
         if local is None:
             return None
         candidate = local.replace(tzinfo=UTC) - offset

@@ -1,0 +1,122 @@
+"""The front doors of triggers: webhooks, events, ticks and what comes next."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from monjolo.domains.triggers import schemas
+from monjolo.domains.triggers.events import EventService
+from monjolo.domains.triggers.models import Trigger
+from monjolo.domains.triggers.payloads import collected
+from monjolo.domains.triggers.service import TriggersService
+from monjolo.domains.triggers.signatures import Call
+from monjolo.domains.triggers.webhooks import WebhookService
+from monjolo.http.auth import Principal, require
+from monjolo.http.hot import add_hot_route, json_response
+from monjolo.http.paging import PageQuery, encode_cursor, page_query
+from monjolo.kit.time import to_rfc3339
+
+Reader = Annotated[Principal, Depends(require("flows:read"))]
+EventWriter = Annotated[Principal, Depends(require("events:write"))]
+Page = Annotated[PageQuery, Depends(page_query)]
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+
+def router(triggers: TriggersService, webhooks: WebhookService, events: EventService) -> APIRouter:
+    routes = APIRouter(tags=["triggers"])
+    _reading(routes, triggers)
+    _hooks(routes, webhooks)
+
+    @routes.post("/events", status_code=202)
+    async def post_event(body: schemas.EventInput, who: EventWriter) -> schemas.EventView:
+        """Tell the platform that something happened; flows with a trigger for its type start."""
+        id_, duplicate = await events.post(who.workspace_id, body.type, body.data, id_=body.id, actor=who.user_id)
+        return schemas.EventView(id=id_, duplicate=duplicate)
+
+    return routes
+
+
+def _reading(routes: APIRouter, triggers: TriggersService) -> None:
+    @routes.get("/flows/{slug}/triggers")
+    async def list_triggers(slug: str, who: Reader) -> schemas.TriggerList:
+        """What starts the flow by itself."""
+        found = await triggers.triggers(who.workspace_id, slug)
+        return schemas.TriggerList(items=[_view(trigger) for trigger in found])
+
+    @routes.get("/flows/{slug}/next")
+    async def next_instants(slug: str, who: Reader, count: Annotated[int, Query(ge=1, le=100)] = 5) -> schemas.NextList:
+        """When the flow's schedules come next; empty while it is paused."""
+        found = await triggers.upcoming(who.workspace_id, slug, count)
+        items = [schemas.NextView(trigger=each.trigger, instant=to_rfc3339(each.instant)) for each in found]
+        return schemas.NextList(items=items)
+
+    @routes.get("/flows/{slug}/ticks")
+    async def list_ticks(
+        slug: str, who: Reader, page: Page, status: schemas.TickStatusName | None = None
+    ) -> schemas.TickPage:
+        """What became of each due instant, the newest first."""
+        key = page.key(int, str)
+        found = await triggers.ticks(
+            who.workspace_id,
+            slug,
+            before=(int(key[0]), str(key[1])) if key else None,
+            status=status,
+            limit=page.limit + 1,
+        )
+        more = None
+        if len(found) > page.limit:
+            last = found[page.limit - 1][0]
+            more = encode_cursor((last.instant, last.trigger_id))
+        return schemas.TickPage(items=[schemas.tick_view(*each) for each in found[: page.limit]], next=more)
+
+
+def _view(trigger: Trigger) -> schemas.TriggerView:
+    return schemas.TriggerView(
+        id=trigger.id,
+        name=trigger.name,
+        type=trigger.type,
+        enabled=trigger.enabled,
+        next_at=None if trigger.next_at is None else to_rfc3339(trigger.next_at),
+        url=None if trigger.path is None else f"/api/v1/hooks/{trigger.path}",
+        event=trigger.event,
+    )
+
+
+def _hooks(routes: APIRouter, webhooks: WebhookService) -> None:
+    async def receive(request: Request) -> Response:
+        answer = await webhooks.receive(await _call(request))
+        content = {"id": answer.id, "number": answer.number, "status": answer.status}
+        if answer.reason is not None:
+            content["reason"] = answer.reason
+        return json_response(content, 202 if answer.id is not None else 200)
+
+    for method in METHODS:
+        add_hot_route(routes, method, "/hooks/{path:path}", receive, needs=None, openapi=_described(method))
+
+
+async def _call(request: Request) -> Call:
+    headers: dict[str, str] = {}
+    for name, value in request.headers.items():
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return Call(
+        method=request.method,
+        path=request.path_params["path"].strip("/"),
+        query=collected(list(request.query_params.multi_items())),
+        headers=headers,
+        body=await request.body(),
+    )
+
+
+def _described(method: str) -> dict[str, object]:
+    schema = schemas.HookView.model_json_schema()
+    return {
+        "operationId": f"receive_webhook_{method.lower()}",
+        "summary": "A call from outside starts a run",
+        "description": "Authenticated by the rule of the webhook's own trigger.",
+        "tags": ["triggers"],
+        "responses": {"202": {"description": "Accepted", "content": {"application/json": {"schema": schema}}}},
+    }

@@ -1,0 +1,86 @@
+"""A trigger as it lies in the database, and what the other parts are to it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from monjolo.domains.flows.models import CompiledFlow
+from monjolo.domains.runs.models import NewRun
+from monjolo.storage.port import Connection
+
+SECONDS_REMEMBERED = 24 * 60 * 60  # a delivery's or an event's id, contract C11
+
+FindSecret = Callable[[str, str], Awaitable[str | None]]
+"""The value of a workspace's secret by name; None when there is none."""
+
+VariablesOf = Callable[[str, Sequence[str]], Awaitable[dict[str, Any]]]
+"""The values of a workspace's variables with these names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """One row of `triggers`. `config` is the trigger as the flow document has it.
+
+    `next_at` is when to wake for `instant`, the nominal time of its next tick; both None when it is stopped.
+    `since` is when this configuration was published.
+    """
+
+    id: str
+    workspace_id: str
+    flow_id: str
+    name: str
+    type: str
+    config: dict[str, Any]
+    enabled: bool
+    path: str | None
+    event: str | None
+    next_at: int | None
+    instant: int | None
+    since: int
+
+
+@dataclass(frozen=True, slots=True)
+class TickRow:
+    trigger_id: str
+    instant: int
+    flow_id: str
+    status: str
+    late: bool
+    run_id: str | None
+    reason: str | None
+    decided_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class InternalEvent:
+    """One row of `events`: something that happened, inside the platform or told to it."""
+
+    id: str
+    workspace_id: str
+    type: str
+    data: dict[str, Any]
+    source: str
+    at: int
+
+
+class Prepared(Protocol):
+    """A run that is decided but not written."""
+
+    @property
+    def id(self) -> str: ...
+
+
+class Runs(Protocol):
+    """What triggers ask of the runs domain."""
+
+    async def prepare(self, workspace_id: str, new: Sequence[NewRun]) -> Sequence[Any]: ...
+
+    def insert(self, connection: Connection, prepared: Any) -> None: ...
+
+    def committed(self, prepared: Sequence[Any]) -> None: ...
+
+
+class Flows(Protocol):
+    async def compiled(self, flow_id: str, version: int | None = None) -> CompiledFlow: ...
