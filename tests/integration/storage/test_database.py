@@ -31,7 +31,7 @@ def count(connection: Connection) -> int:
 
 async def test_works_that_wait_together_share_one_commit(database: SqliteDatabase, path: Path) -> None:
     def commits() -> int:
-        return os.stat(f"{path}-wal").st_size
+        return Path(f"{path}-wal").stat().st_size
 
     await database.write(put("k-first"))
     before = commits()

@@ -82,6 +82,10 @@ def orphans(connection: Connection) -> int:
     )
 
 
+def size_of(path: Path) -> int:
+    return path.stat().st_size
+
+
 @pytest.fixture
 def shelf() -> Shelf:
     return Shelf()
@@ -167,7 +171,8 @@ async def test_what_belongs_to_no_run_goes_by_age(database: SqliteDatabase, rete
         for n, age in enumerate((1, 8, 40, 200)):
             at = NOW - age * DAY
             connection.execute(
-                "INSERT INTO events (id, workspace_id, type, data, source, at, done_at) VALUES (?, ?, 't', '', '', ?, ?)",
+                "INSERT INTO events (id, workspace_id, type, data, source, at, done_at)"
+                " VALUES (?, ?, 't', '', '', ?, ?)",
                 (f"e{n}", workspace, at, at),
             )
             connection.execute(
@@ -175,7 +180,8 @@ async def test_what_belongs_to_no_run_goes_by_age(database: SqliteDatabase, rete
                 (at,),
             )
             connection.execute(
-                "INSERT INTO audit (id, workspace_id, at, actor, action, object, detail) VALUES (?, ?, ?, '', '', '', '')",
+                "INSERT INTO audit (id, workspace_id, at, actor, action, object, detail)"
+                " VALUES (?, ?, ?, '', '', '', '')",
                 (f"a{n}", workspace, at),
             )
             connection.execute(
@@ -206,9 +212,9 @@ async def test_the_file_gets_smaller_and_stays_sound(
 
     await database.write(fill)
     await database.checkpoint()
-    before = path.stat().st_size
+    before = size_of(path)
     await retention.run_once(NOW)
-    after = path.stat().st_size
+    after = size_of(path)
     assert before > 30_000_000
     assert after < 8_000_000
     assert (await database.sizes())["write_log"] == 0

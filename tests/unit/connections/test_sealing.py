@@ -115,7 +115,7 @@ def test_a_damaged_or_exposed_key_file_is_refused(connection: sqlite3.Connection
     (file,) = folder.iterdir()
     content = file.read_bytes()
     file.write_bytes(content[:-10])
-    with pytest.raises(KeyUnfit, match="damaged|cannot be read"):
+    with pytest.raises(KeyUnfit, match=r"damaged|cannot be read"):
         open_ring(connection, folder, None)
     file.write_bytes(content)
     file.chmod(0o644)
