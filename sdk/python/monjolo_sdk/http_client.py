@@ -53,7 +53,13 @@ class AsyncHttp:
     """
 
     def __init__(self, policy: Policy) -> None:
+        self._policy = policy
         self.client = httpx2.AsyncClient(transport=_AsyncTransport(policy), **_client_options())
+
+    async def connect(self, host: str, port: int, *, timeout: float = 10.0) -> httpcore2.AsyncNetworkStream:
+        """A bare TCP connection behind the same guard, such as for a look at a certificate. Close it yourself."""
+        self._policy.check_url("https", host, port)
+        return await _AsyncBackend(self._policy).connect_tcp(host, port, timeout)
 
     async def request(
         self,
@@ -350,12 +356,13 @@ def _split(options: dict[str, Any]) -> dict[str, Any]:
 
 def _check(policy: Policy, request: httpx2.Request) -> None:
     url = request.url
-    policy.check_url(url.scheme, url.host, url.port)
+    port = _origin(url)[2]
+    policy.check_url(url.scheme, url.host, port)
     if policy.guards_credentials:
         texts = [str(url), *request.headers.values()]
         with contextlib.suppress(httpx2.RequestNotRead):
             texts.append(request.content.decode("utf-8", "replace"))
-        policy.check_credentials(url.host, url.port, texts)
+        policy.check_credentials(url.host, port, texts)
 
 
 def _may_repeat(request: httpx2.Request) -> bool:

@@ -380,3 +380,15 @@ def test_every_line_is_one_json_rpc_message(runner: Runner) -> None:
     assert runner.broken_lines == []
     assert all(message["jsonrpc"] == "2.0" for message in runner.said)
     assert json.dumps(runner.said)
+
+
+def test_a_task_may_be_asked_back_unless_it_has_begun(runner: Runner, tmp_path: Path) -> None:
+    begun = runner.ask("run", params("begun", "wait_for_file_sync", {"path": str(tmp_path / "go")}))
+    queued = runner.ask("run", params("queued", "echo_sync"))
+    runner.until(lambda m: m.get("method") == "started")
+    for task in ("queued", "begun"):
+        runner.notify("cancel", {"task": task, "unless_begun": True})
+    assert runner.answer(queued)["result"]["error"]["type"] == "Cancelled"
+    (tmp_path / "go").touch()
+    assert runner.answer(begun)["result"] == {"output": str(tmp_path / "go")}
+    assert runner.notified("started", "queued") == []

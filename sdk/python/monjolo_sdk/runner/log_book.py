@@ -8,20 +8,19 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from monjolo_sdk.runner.outbox import Outbox
+from monjolo_sdk.runner.render import MAX_LINE
 from monjolo_sdk.runner.tasks import RunningTask, current_task
 
-MAX_LINE = 65_536
-_RAW_CHECK_US = 1_000
 _PLAIN = (str, int, bool, type(None))
 _NO_FIELDS: dict[str, Any] = {}
+_ENTRY_COST = 64
 
 
 class LogBook:
-    """Gives each line its task, its time and its share of the task's limit."""
+    """Gives each line its task and its time."""
 
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
-        self._checked_at = 0
         self.raw_output: Callable[[bool], None] = _nothing  # see streams.RawOutput.bring_in
         self.sync_task: RunningTask | None = None
         self.latest_task: RunningTask | None = None
@@ -32,59 +31,41 @@ class LogBook:
 
     def write(self, level: str, stream: str, text: str, fields: Mapping[str, Any] | None = None) -> None:
         """A line from Python code. What a subprocess wrote before it comes first."""
-        at = time.time_ns() // 1000
-        if at - self._checked_at > _RAW_CHECK_US:
-            self._checked_at = at
+        if not self._outbox.state:
             self.raw_output(False)
-        self.add(self.owner(), at, level, stream, text, fields)
+        self.add(self.owner(), level, stream, text, fields)
 
     def add(
-        self,
-        task: RunningTask | None,
-        at: int,
-        level: str,
-        stream: str,
-        text: str,
-        fields: Mapping[str, Any] | None = None,
+        self, task: RunningTask | None, level: str, stream: str, text: str, fields: Mapping[str, Any] | None = None
     ) -> None:
-        """A line of a known task; beyond the task's limit it is counted and dropped."""
+        """A line of a known task."""
         if type(text) is not str:
             text = str(text)
-        if task is not None:
-            if task.log_left <= 0:
-                task.dropped += 1
-                return
-            task.log_left -= len(text) + 32
         told = plain_fields(fields) if fields else _NO_FIELDS
-        if len(text) <= MAX_LINE:
-            self._outbox.send_log((task, at, level, stream, text, told))
-        else:
-            self._add_long(task, at, level, stream, text, told)
+        self._outbox.send((task, time.time_ns() // 1000, level, stream, text, told), len(text) + _ENTRY_COST)
 
-    def finish(self, task: RunningTask) -> None:
-        """Before the answer of a task: what subprocesses wrote, half lines, and the count of the dropped."""
-        self.raw_output(True)
-        for stream, text in task.partial.items():
-            if text:
-                task.partial[stream] = ""
-                self.write_for(task, stream, text)
-        if task.dropped:
-            count, task.dropped, task.log_left = task.dropped, 0, 1
-            text = f"{count} more log lines were dropped: the step's log limit is reached"
-            self.add(task, time.time_ns() // 1000, "warning", "system", text, {"dropped": count})
-            task.log_left = 0
+    def add_raw(self, stream: str, text: str) -> None:
+        """A line that came through a descriptor."""
+        self.add(self.owner(), "info" if stream == "stdout" else "warning", stream, text)
 
-    def write_for(self, task: RunningTask | None, stream: str, text: str) -> None:
-        """A line of stdout or stderr."""
-        self.add(task, time.time_ns() // 1000, "info" if stream == "stdout" else "warning", stream, text)
+    def chunk_writer(self, stream: str) -> Callable[[Any], int]:
+        """The function behind sys.stdout or sys.stderr. A print must cost about a microsecond: no calls but these."""
+        outbox, entries_append, send = self._outbox, self._outbox.entries.append, self._outbox.send
+        task_of, now, book = current_task.get, time.time_ns, self
 
-    def _add_long(
-        self, task: RunningTask | None, at: int, level: str, stream: str, text: str, fields: dict[str, Any]
-    ) -> None:
-        # Pieces are marked `part`, from 1, so that a reader can join them; nothing of the line is lost.
-        for part, start in enumerate(range(0, len(text), MAX_LINE), 1):
-            piece = text[start : start + MAX_LINE]
-            self._outbox.send_log((task, at, level, stream, piece, {**fields, "part": part}))
+        def write(data: str | bytes) -> int:
+            size = len(data)
+            if outbox.state != 2:  # the writer sleeps: wake it, and let raw output that came before go first
+                book.raw_output(False)
+                send((task_of() or book.owner(), now() // 1000, stream, data), size + _ENTRY_COST)
+                return size
+            entries_append((task_of() or book.owner(), now() // 1000, stream, data))
+            outbox.pending += size + _ENTRY_COST
+            if outbox.pending > 1_048_576:
+                outbox.flush()
+            return size
+
+        return write
 
 
 def plain_fields(fields: Mapping[str, Any]) -> dict[str, Any]:

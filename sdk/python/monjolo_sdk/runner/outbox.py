@@ -1,7 +1,7 @@
 """The one way out to the worker: whole lines, in order, many at a time.
 
-Producers append and go on; a thread writes what has gathered, so that a log line costs a few microseconds
-and is never held back to fill a batch. Past a mebibyte the producer writes itself: the back-pressure.
+Producers append and go on; a thread writes what has gathered, so that a log line costs a few microseconds and is
+never held back to fill a batch. Past a mebibyte the producer writes itself, which is the back-pressure.
 """
 
 from __future__ import annotations
@@ -10,87 +10,84 @@ import contextlib
 import os
 import threading
 from collections import deque
-from collections.abc import Mapping
-from typing import Any
 
-from monjolo_sdk.runner.messages import dumps, notification, utf8
-from monjolo_sdk.runner.tasks import RunningTask
+from monjolo_sdk.runner.render import Entry, Renderer
 
 MAX_PENDING_BYTES = 1 << 20
-_LINE_OVERHEAD = 64
-
-LogEntry = tuple[RunningTask | None, int, str, str, str, Mapping[str, Any]]
-Entry = bytes | LogEntry | RunningTask
+NAP_SECONDS = 0.001
+_ASLEEP, _NAPPING, _AWAKE = 0, 1, 2
 
 
 class Outbox:
-    """Entries are ready lines (bytes), log lines (tuples) and tasks whose progress is to be told."""
+    """A queue of entries (render.py) and the thread that writes them."""
 
     def __init__(self, descriptor: int) -> None:
+        self.entries: deque[Entry] = deque()
+        self.pending = 0  # about how many bytes are queued
+        self.state = _ASLEEP
+        self.closed = False
         self._descriptor = descriptor
-        self._entries: deque[Entry] = deque()
-        self._pending = 0
+        self._renderer = Renderer()
         self._writing = threading.Lock()
         self._signal = threading.Lock()
         self._signal.acquire()
-        self._awake = False
-        self.closed = False
 
     def start(self) -> None:
         """Start the thread that writes what gathers."""
         threading.Thread(target=self._write_for_ever, name="monjolo-writer", daemon=True).start()
 
-    def send(self, line: bytes) -> None:
-        """Queue a ready line."""
-        self._entries.append(line)
-        self._grown(len(line))
+    def send(self, entry: Entry, size: int) -> None:
+        """Queue an entry and see that it is written now."""
+        if self.closed:
+            return
+        self.entries.append(entry)
+        self.pending += size
+        if self.pending > MAX_PENDING_BYTES:
+            self.flush()
+        elif self.state != _AWAKE:
+            self.wake()
 
-    def send_log(self, entry: LogEntry) -> None:
-        """Queue a log line."""
-        self._entries.append(entry)
-        self._grown(len(entry[4]) + _LINE_OVERHEAD)
-
-    def send_progress(self, task: RunningTask) -> None:
-        """Queue the progress of a task; only the newest of a batch travels."""
-        self._entries.append(task)
-        self._grown(_LINE_OVERHEAD)
-
-    def put(self, line: bytes) -> None:
-        """Queue a ready line without waking the writer: the caller flushes soon."""
-        self._entries.append(line)
-        self._pending += len(line)
+    def put(self, entry: Entry, size: int) -> None:
+        """Queue an entry that a flush will follow soon; if none does, the thread writes it in a millisecond."""
+        if self.closed:
+            return
+        self.entries.append(entry)
+        self.pending += size
+        if self.pending > MAX_PENDING_BYTES:
+            self.flush()
+        elif self.state == _ASLEEP:
+            self.state = _NAPPING
+            self._release()
 
     def wake(self) -> None:
-        """Have the thread write soon."""
-        if not self._awake:
-            self._awake = True
-            with contextlib.suppress(RuntimeError):  # another thread was quicker
-                self._signal.release()
+        """Have the thread write now."""
+        self.state = _AWAKE
+        self._release()
 
     def flush(self) -> None:
-        """Write all that is queued, here and now."""
-        if self.closed:
-            return
+        """Write all that is queued, here."""
         with self._writing:
-            while self._entries and not self.closed:
-                self._pending = 0
-                taken = [self._entries.popleft() for _ in range(len(self._entries))]
-                self._write(encode(taken))
+            while self.entries and not self.closed:
+                self.pending = 0
+                taken = [self.entries.popleft() for _ in range(len(self.entries))]
+                self._write(self._renderer.render(taken))
 
-    def _grown(self, size: int) -> None:
-        if self.closed:
-            self._entries.clear()
-            return
-        self._pending += size
-        if self._pending > MAX_PENDING_BYTES:
-            self.flush()
-        else:
-            self.wake()
+    def close(self) -> None:
+        """Forget everything: this is a forked child, and the worker is not its to speak to."""
+        self.closed = True
+        self.entries.clear()
+        self._writing = threading.Lock()
+
+    def _release(self) -> None:
+        with contextlib.suppress(RuntimeError):  # another thread was quicker
+            self._signal.release()
 
     def _write_for_ever(self) -> None:
         while True:
             self._signal.acquire()
-            self._awake = False
+            if self.state == _NAPPING:
+                self._signal.acquire(timeout=NAP_SECONDS)
+            self.state = _ASLEEP
             self.flush()
 
     def _write(self, data: bytes) -> None:
@@ -100,35 +97,3 @@ class Outbox:
                 view = view[os.write(self._descriptor, view) :]
         except OSError:  # the worker is gone; stdin ends too, and that ends the runner
             self.closed = True
-
-
-def encode(entries: list[Entry]) -> bytes:
-    """The lines of some entries; neighbouring log lines of one task share a message."""
-    out: list[bytes] = []
-    lines: list[tuple[Any, ...]] = []
-    owner: RunningTask | None = None
-    for entry in entries:
-        if isinstance(entry, tuple):
-            if lines and entry[0] is not owner:
-                out.append(_logs(owner, lines))
-                lines = []
-            owner = entry[0]
-            lines.append(entry[1:])
-            continue
-        if lines:
-            out.append(_logs(owner, lines))
-            lines = []
-        if isinstance(entry, bytes):
-            out.append(entry)
-        else:
-            progress, entry.progress = entry.progress, None
-            if progress is not None:
-                out.append(notification("progress", progress))
-    if lines:
-        out.append(_logs(owner, lines))
-    return b"".join(out)
-
-
-def _logs(task: RunningTask | None, lines: list[tuple[Any, ...]]) -> bytes:
-    name = task.json_id if task is not None else "null"
-    return utf8(f'{{"jsonrpc":"2.0","method":"logs","params":{{"task":{name},"lines":{dumps(lines)}}}}}\n')

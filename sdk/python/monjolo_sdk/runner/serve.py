@@ -19,7 +19,7 @@ from monjolo_sdk.runner import messages
 from monjolo_sdk.runner.loading import load
 from monjolo_sdk.runner.log_book import LogBook
 from monjolo_sdk.runner.outbox import Outbox
-from monjolo_sdk.runner.streams import Descriptors, RawOutput, leave_to_child, take_over
+from monjolo_sdk.runner.streams import Descriptors, RawOutput, Streams, leave_to_child, take_over
 from monjolo_sdk.runner.task_channel import Questions, TaskChannel
 from monjolo_sdk.runner.tasks import RunningTask, current_task
 from monjolo_sdk.version import RUNNER_PROTOCOL
@@ -28,9 +28,10 @@ from monjolo_sdk.version import RUNNER_PROTOCOL
 class Runner:
     """One module, loaded once, and the tasks it is given."""
 
-    def __init__(self, outbox: Outbox, book: LogBook) -> None:
+    def __init__(self, outbox: Outbox, book: LogBook, streams: Streams) -> None:
         self._outbox = outbox
         self._book = book
+        self._streams = streams
         self._questions = Questions()
         self._module: Module | None = None
         self._docstring = ""
@@ -39,6 +40,7 @@ class Runner:
         self._tasks: dict[str, RunningTask] = {}
         self._queue: SimpleQueue[Any] = SimpleQueue()
         self._loop_side: Any = None
+        self._making_loop = threading.Lock()
         self._stopping = False
         self._process = os.getpid()
 
@@ -57,10 +59,10 @@ class Runner:
             message = messages.loads(line.decode())
         except (ValueError, RecursionError) as problem:
             if line.strip():
-                self._outbox.send(messages.refusal(None, messages.PARSE_ERROR, f"not a line of JSON: {problem}"))
+                self._say(messages.refusal(None, messages.PARSE_ERROR, f"not a line of JSON: {problem}"))
             return
         if not isinstance(message, dict) or message.get("jsonrpc") != "2.0":
-            self._outbox.send(messages.refusal(None, messages.INVALID_REQUEST, "not a JSON-RPC 2.0 object"))
+            self._say(messages.refusal(None, messages.INVALID_REQUEST, "not a JSON-RPC 2.0 object"))
             return
         method = message.get("method")
         if method == "run":
@@ -90,12 +92,16 @@ class Runner:
         module = self._module
         action = module.actions.get(task.action) if module is not None else None
         if action is not None and action.is_async:
+            self._loop().start(task, self._run_async)
+        else:  # unknown actions too, and those that came before `initialize` was answered
+            self._queue.put(task)
+
+    def _loop(self) -> Any:
+        with self._making_loop:
             if self._loop_side is None:
                 loop_side = importlib.import_module("monjolo_sdk.runner.loop_side")
                 self._loop_side = loop_side.LoopSide(self._outbox.flush)
-            self._loop_side.start(task, self._run_async)
-        else:  # unknown actions too, and those that came before `initialize` was answered
-            self._queue.put(task)
+            return self._loop_side
 
     def _cancel(self, params: Any) -> None:
         task = self._tasks.get(str(params.get("task"))) if isinstance(params, dict) else None
@@ -104,7 +110,7 @@ class Runner:
         if params.get("unless_begun"):  # the worker asks it back, and must know at once whether it may have it
             if task.claim():
                 self._tasks.pop(task.id, None)
-                self._outbox.send(messages.answer(task.request_id, _CANCELLED))
+                self._say(messages.answer(task.request_id, _CANCELLED))
             return
         task.cancelled = True
         if task.context is not None:
@@ -113,7 +119,10 @@ class Runner:
             self._loop_side.cancel(task)
 
     def _refuse(self, request_id: Any, code: int, message: str, data: Any = None) -> None:
-        self._outbox.send(messages.refusal(request_id, code, message, data))
+        self._say(messages.refusal(request_id, code, message, data))
+
+    def _say(self, line: bytes) -> None:
+        self._outbox.send(line, len(line))
 
     # --- the working side, main thread ------------------------------------------------------------------------
 
@@ -130,8 +139,6 @@ class Runner:
                     self._answer(*item)
                 if self._queue.empty():
                     self._outbox.flush()
-                else:
-                    self._outbox.wake()
             except KeyboardInterrupt:  # a signal between two tasks
                 continue
         if self._loop_side is not None:
@@ -147,7 +154,7 @@ class Runner:
             else:
                 describe = importlib.import_module("monjolo_sdk.manifest").manifest
                 told = describe(self._module, description=self._docstring)
-                self._outbox.put(messages.answer(request_id, messages.dumps(told)))
+                self._say(messages.answer(request_id, messages.dumps(told)))
         except BaseException as problem:  # the author's file may raise anything at all
             told = _failure(problem)
             data = {key: told[key] for key in ("type", "message", "traceback")}
@@ -176,7 +183,10 @@ class Runner:
             "version": module.version,
             "actions": {name: {"async": action.is_async} for name, action in module.actions.items()},
         }
-        self._outbox.put(messages.answer(request_id, messages.dumps(told)))
+        self._outbox.put(messages.answer(request_id, messages.dumps(told)), 0)
+        self._outbox.flush()
+        if any(action.is_async for action in module.actions.values()):
+            self._loop()  # 40 ms that the first run would wait for; the answer is out already
 
     def _take(self, task: RunningTask) -> None:
         if self._module is None:
@@ -194,6 +204,7 @@ class Runner:
             return
         self._book.sync_task = self._book.latest_task = task
         mark = current_task.set(task)
+        self._streams.sync_begins()
         try:
             try:
                 if task.cancelled:
@@ -209,8 +220,8 @@ class Runner:
                     client.close()
         except BaseException as problem:  # SystemExit and KeyboardInterrupt fail the attempt, not the runner
             result = messages.dumps({"error": _failure(problem, task.cancelled)})
-        finally:
-            current_task.reset(mark)
+        self._streams.sync_ended()
+        current_task.reset(mark)
         self._finish(task, result)
         self._book.sync_task = None
 
@@ -219,6 +230,7 @@ class Runner:
             return
         self._book.latest_task = task
         current_task.set(task)
+        self._streams.async_begins()
         try:
             try:
                 if task.cancelled:
@@ -232,6 +244,7 @@ class Runner:
                     await client.aclose()
         except BaseException as problem:  # SystemExit in a coroutine would end the loop for all
             result = messages.dumps({"error": _failure(problem, task.cancelled)})
+        self._streams.async_ended()
         self._finish(task, result)
         self._loop_side.flush_soon()
 
@@ -262,12 +275,13 @@ class Runner:
     def _started(self, task: RunningTask) -> None:
         at = time.time_ns() // 1000
         line = f'{{"jsonrpc":"2.0","method":"started","params":{{"task":{task.json_id},"at":{at}}}}}\n'
-        self._outbox.send(line.encode())
+        self._outbox.put(line.encode(), len(line))
 
     def _finish(self, task: RunningTask, result_json: str) -> None:
-        self._book.finish(task)
+        self._book.raw_output(True)
         self._tasks.pop(task.id, None)
-        self._outbox.put(messages.answer(task.request_id, result_json))
+        line = messages.answer(task.request_id, result_json)
+        self._outbox.put((task, line), len(line))
 
 
 _CANCELLED = messages.dumps({"error": {
@@ -302,7 +316,7 @@ def _run_problem(params: Any) -> str | None:
 
 
 def _be_a_child(outbox: Outbox, descriptors: Descriptors) -> None:
-    outbox.closed = True
+    outbox.close()
     leave_to_child(descriptors)
 
 
@@ -313,9 +327,9 @@ def main() -> None:
     book = LogBook(outbox)
     raw = RawOutput(book, descriptors)
     book.raw_output = raw.bring_in
-    take_over(book)
+    streams = take_over(book)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    runner = Runner(outbox, book)
+    runner = Runner(outbox, book, streams)
     os.register_at_fork(after_in_child=lambda: _be_a_child(outbox, descriptors))
     outbox.start()
     raw.start()

@@ -9,13 +9,13 @@ import select
 import sys
 import threading
 import warnings
-from collections.abc import Iterable
-from typing import Any, TextIO
+from collections.abc import Callable, Iterable
+from typing import Any, TextIO, cast
 
-from monjolo_sdk.runner.log_book import MAX_LINE, LogBook
+from monjolo_sdk.runner.log_book import LogBook
+from monjolo_sdk.runner.render import MAX_LINE
 
 _CHUNK = 65_536
-_MAX_HELD = 1 << 20  # of a line whose end has not come
 
 
 class Descriptors:
@@ -86,61 +86,35 @@ class RawOutput:
                 self._rest[stream] = rest
 
     def _line(self, stream: str, line: bytes) -> None:
-        self._book.write_for(self._book.owner(), stream, line.rstrip(b"\r").decode("utf-8", "replace"))
+        self._book.add_raw(stream, line.rstrip(b"\r").decode("utf-8", "replace"))
 
 
-class LogStream(io.TextIOBase):
-    """`sys.stdout` or `sys.stderr`: each line that is complete becomes a line of the log, at once."""
+class CarefulStream(io.TextIOBase):
+    """`sys.stdout` while async actions run side by side: each piece of text knows its task."""
 
-    def __init__(self, book: LogBook, name: str, descriptor: int) -> None:
-        self._book = book
+    def __init__(self, name: str, descriptor: int, write: Callable[[Any], int]) -> None:
         self._name = name
-        self._level = "info" if name == "stdout" else "warning"
         self._descriptor = descriptor
-        self._loose = {"stdout": "", "stderr": ""}  # of no task
-        self.buffer = _Bytes(self)
+        self._write = write
+        self.buffer = Sink(name, descriptor, write)
 
     def write(self, text: str) -> int:
-        """Take some text; print() calls it twice a line, so the common cases come first."""
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
-        task = self._book.owner()
-        partial = task.partial if task is not None else self._loose
-        held = partial[self._name]
-        if "\n" not in text:
-            partial[self._name] = held + text
-            if len(held) + len(text) > _MAX_HELD:
-                self._take(partial)
-        elif text == "\n":
-            partial[self._name] = ""
-            self._book.write(self._level, self._name, held)
-        else:
-            *lines, partial[self._name] = (held + text).split("\n")
-            for line in lines:
-                self._book.write(self._level, self._name, line)
-        return len(text)
-
-    def _take(self, partial: dict[str, str]) -> None:
-        held, partial[self._name] = partial[self._name], ""
-        self._book.write(self._level, self._name, held)
+        return self._write(text) if text else 0
 
     def writelines(self, lines: Iterable[str]) -> None:  # type: ignore[override]
-        """Write each."""
         for line in lines:
             self.write(line)
 
     def flush(self) -> None:
-        """Nothing is held back but a line without its end."""
+        """Nothing is held back here."""
 
     def fileno(self) -> int:
-        """The descriptor that subprocesses write to: it leads here too."""
         return self._descriptor
 
     def writable(self) -> bool:
         return True
-
-    def isatty(self) -> bool:
-        return False
 
     def close(self) -> None:
         """Stays open: a library that closes sys.stdout must not silence the next task."""
@@ -153,30 +127,83 @@ class LogStream(io.TextIOBase):
     def encoding(self) -> str:  # type: ignore[override]
         return "utf-8"
 
-    @property
-    def errors(self) -> str:  # type: ignore[override]
-        return "replace"
 
+class Sink(io.RawIOBase):
+    """The bytes below `sys.stdout`: each write becomes an entry of the outbox."""
 
-class _Bytes(io.RawIOBase):
-    """`sys.stdout.buffer`."""
-
-    def __init__(self, stream: LogStream) -> None:
-        self._stream = stream
+    def __init__(self, name: str, descriptor: int, write: Callable[[Any], int]) -> None:
+        self.name = f"<{name}>"
+        self._descriptor = descriptor
+        self._write = write
 
     def write(self, data: Any) -> int:
-        view = bytes(data)
-        self._stream.write(view.decode("utf-8", "replace"))
-        return len(view)
+        return self._write(bytes(data)) if data else 0
+
+    def flush(self) -> None:
+        """Nothing is held back here."""
 
     def writable(self) -> bool:
         return True
 
     def fileno(self) -> int:
-        return self._stream.fileno()
+        return self._descriptor
 
     def close(self) -> None:
         """Stays open, as its stream does."""
+
+
+class Streams:
+    """Which object stands at sys.stdout.
+
+    A text wrapper in C hands over whole lines, which makes a print cheap, but it holds half lines back and cannot
+    know whose they are; so it serves only while no async action runs.
+    """
+
+    def __init__(self, book: LogBook) -> None:
+        self._book = book
+        self._careful = CarefulStream("stdout", 1, book.chunk_writer("stdout"))
+        self._fast = self._make_fast()
+        self._side_by_side = 0
+        sys.stdout = self._fast
+        sys.stderr = CarefulStream("stderr", 2, book.chunk_writer("stderr"))
+
+    def async_begins(self) -> None:
+        """An async action starts."""
+        self._side_by_side += 1
+        if self._side_by_side == 1:
+            self._change(self._fast, self._careful)
+
+    def async_ended(self) -> None:
+        """An async action ended."""
+        self._side_by_side -= 1
+        if not self._side_by_side:
+            self._change(self._careful, self._fast)
+
+    def sync_begins(self) -> None:
+        """A sync action starts: mend what the one before it closed."""
+        if self._fast.closed:
+            broken, self._fast = self._fast, self._make_fast()
+            if sys.stdout is broken:
+                sys.stdout = self._fast
+
+    def sync_ended(self) -> None:
+        """A sync action ended: let go of its half line."""
+        if not self._fast.closed:
+            self._fast.flush()
+
+    def _change(self, old: io.TextIOBase, new: io.TextIOBase) -> None:
+        if not old.closed:
+            old.flush()
+        if sys.stdout is old:  # else the author has redirected it, and has it back in a moment
+            sys.stdout = cast(TextIO, new)
+
+    def _make_fast(self) -> io.TextIOWrapper:
+        sink = Sink("stdout", 1, self._book.chunk_writer("stdout"))
+        setattr(sink, "write", self._book.chunk_writer("stdout"))  # noqa: B010 (one call less for each line)
+        return io.TextIOWrapper(
+            sink,
+            encoding="utf-8", errors="surrogatepass", newline="\n", line_buffering=True,
+        )  # fmt: skip
 
 
 class LogHandler(logging.Handler):
@@ -201,10 +228,9 @@ class LogHandler(logging.Handler):
         self._book.write(level, "log", text, {"logger": record.name})
 
 
-def take_over(book: LogBook) -> None:
+def take_over(book: LogBook) -> Streams:
     """Point print, logging and warnings at the log."""
-    sys.stdout = LogStream(book, "stdout", 1)
-    sys.stderr = LogStream(book, "stderr", 2)
+    streams = Streams(book)
     logging.root.addHandler(LogHandler(book))
     logging.root.setLevel(logging.INFO)
 
@@ -219,6 +245,7 @@ def take_over(book: LogBook) -> None:
         book.write("warning", "stderr", f"{filename}:{lineno}: {category.__name__}: {message}")
 
     warnings.showwarning = show_warning
+    return streams
 
 
 def leave_to_child(descriptors: Descriptors) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import threading
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -56,7 +55,7 @@ class TaskChannel:
         self._loop_side = loop_side  # None in a sync action
 
     def log(self, level: str, stream: str, text: str, fields: Mapping[str, Any] | None) -> None:
-        self._book.add(self._task, time.time_ns() // 1000, level, stream, text, fields)
+        self._book.add(self._task, level, stream, text, fields)
 
     def notify(self, method: str, params: dict[str, Any]) -> None:
         params = to_json({"task": self._task.id, **params})
@@ -64,9 +63,10 @@ class TaskChannel:
             fresh = self._task.progress is None
             self._task.progress = params
             if fresh:
-                self._outbox.send_progress(self._task)
+                self._outbox.send(self._task, 64)
         else:
-            self._outbox.send(notification(method, params))
+            line = notification(method, params)
+            self._outbox.send(line, len(line))
 
     def request(self, method: str, params: dict[str, Any]) -> Awaitable[Any]:
         awaitable, resolve = self._loop_side.new_answer()
@@ -92,4 +92,5 @@ class TaskChannel:
 
     def _ask(self, method: str, params: dict[str, Any], resolve: Resolve) -> None:
         told = to_json({"task": self._task.id, **params})
-        self._outbox.send(request(self._questions.add(resolve), method, told))
+        line = request(self._questions.add(resolve), method, told)
+        self._outbox.send(line, len(line))

@@ -15,8 +15,22 @@ class RunningTask:
     """One `run` request, from its arrival to its answer."""
 
     __slots__ = (
-        "action", "asyncio_task", "cancelled", "connections", "context", "details", "dropped", "id", "inputs",
-        "json_id", "log_left", "output_bytes", "partial", "progress", "request_id", "unclaimed",
+        "action",
+        "asyncio_task",
+        "cancelled",
+        "connections",
+        "context",
+        "details",
+        "dropped",
+        "held",
+        "id",
+        "inputs",
+        "json_id",
+        "log_left",
+        "output_bytes",
+        "progress",
+        "request_id",
+        "unclaimed",
     )  # fmt: skip
 
     def __init__(self, request_id: Any, params: dict[str, Any]) -> None:
@@ -30,7 +44,7 @@ class RunningTask:
         self.log_left: int = self.details.get("log_bytes") or DEFAULT_LOG_BYTES
         self.output_bytes: int = self.details.get("output_bytes") or DEFAULT_OUTPUT_BYTES
         self.dropped = 0
-        self.partial = {"stdout": "", "stderr": ""}
+        self.held: dict[str, list[str]] = {}  # half lines of stdout and stderr
         self.progress: dict[str, Any] | None = None
         self.cancelled = False
         self.context: Any = None
