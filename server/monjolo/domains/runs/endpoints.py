@@ -94,7 +94,7 @@ def _starting(routes: APIRouter, runs: RunsService, flows: FlowsService, databas
                     item.labels,
                     actor=principal.user_id,
                     idempotency_key=item.idempotency_key,
-                )  # fmt: skip
+                )
                 for item in body.items
             ]
         )

@@ -66,7 +66,7 @@ def has_ended(connection: Connection, run_id: str) -> bool:
 def list_runs(
     connection: Connection, workspace_id: str, filters: dict[str, Any], before: str | None, limit: int
 ) -> list[Any]:
-    """The newest first. `filters`: flow, status (list), trigger, from, to (instants), q (id, number, label or error text)."""
+    """The newest first. `filters`: flow_id, status (list), trigger, parent, from, to (instants), q (text)."""
     where, values = _conditions(workspace_id, filters)
     if before is not None:
         where.append("id < ?")
