@@ -137,9 +137,7 @@ def write_archive(plan: Plan, step: Callable[[Made, str], None]) -> Made:
 def _free_name(plan: Plan) -> Path:
     """Later archives of one second get a higher number, even when rotation removed the lower ones."""
     at = plan.at.replace(microsecond=0)
-    count = 1 + max(
-        (n for moment, n, _ in numbered_archives(plan.target, plan.name) if moment == at), default=0
-    )
+    count = 1 + max((n for moment, n, _ in numbered_archives(plan.target, plan.name) if moment == at), default=0)
     while True:
         number = f"-{count}" if count > 1 else ""
         path = plan.target / f"{plan.name}-{plan.at.strftime(STAMP)}{number}{ARCHIVE_SUFFIX}"
@@ -148,9 +146,7 @@ def _free_name(plan: Plan) -> Path:
         count += 1
 
 
-def _write_pair(
-    plan: Plan, made: Made, archive: Path, manifest: Path, step: Callable[[Made, str], None]
-) -> str:
+def _write_pair(plan: Plan, made: Made, archive: Path, manifest: Path, step: Callable[[Made, str], None]) -> str:
     """Write archive and manifest under their temporary names; returns the manifest's SHA-256."""
     with ExitStack() as stack:
         target = _Target(archive)
@@ -175,9 +171,7 @@ def _tar_into(target: _Target, level: int) -> Iterator[tuple[tarfile.TarFile, _C
     compressor = zstandard.ZstdCompressor(level=level, write_checksum=True)
     stream = compressor.stream_writer(cast(BinaryIO, target), closefd=False)
     counted = _Counted(stream)
-    tar = tarfile.TarFile(
-        fileobj=cast(BinaryIO, counted), mode="w", format=tarfile.PAX_FORMAT, copybufsize=_BLOCK
-    )
+    tar = tarfile.TarFile(fileobj=cast(BinaryIO, counted), mode="w", format=tarfile.PAX_FORMAT, copybufsize=_BLOCK)
     yield tar, counted
     tar.close()  # after a failure its trailer must not be written
     stream.flush(zstandard.FLUSH_FRAME)

@@ -76,15 +76,11 @@ Patterns = Annotated[
 )
 def backup(
     ctx: Context,
-    sources: Annotated[
-        list[str], Field(title="Folders", description="What to save", min_items=1, max_items=100)
-    ],
+    sources: Annotated[list[str], Field(title="Folders", description="What to save", min_items=1, max_items=100)],
     target: Annotated[str, Field(title="Target folder", description="Where archives go; made when missing")],
     name: Annotated[
         str,
-        Field(
-            title="Name", description="Archives are <name>-<time>.tar.zst; by default the first folder's name"
-        ),
+        Field(title="Name", description="Archives are <name>-<time>.tar.zst; by default the first folder's name"),
     ] = "",
     exclude: Patterns = [],  # noqa: B006 - the schema shows it; it is never changed
     level: Annotated[int, Field(title="Compression", description="zstd level", minimum=1, maximum=19)] = 3,
@@ -162,9 +158,7 @@ def verify(
     try:
         manifest = read_manifest(manifest_of(path))
     except FileNotFoundError:
-        raise PermanentError(
-            f"there is no manifest beside {path}: {manifest_of(path).name} is missing"
-        ) from None
+        raise PermanentError(f"there is no manifest beside {path}: {manifest_of(path).name} is missing") from None
     except BrokenManifest as error:
         raise VerificationFailed(str(error)) from None
     total = path.stat().st_size
@@ -199,9 +193,7 @@ def changes(
     exclude: Patterns = [],  # noqa: B006 - the schema shows it; it is never changed
     compare: Annotated[
         Literal["time", "content"],
-        Field(
-            title="Compare by", description="time: size and time of change (quick); content: read every file"
-        ),
+        Field(title="Compare by", description="time: size and time of change (quick); content: read every file"),
     ] = "time",
     max_entries: Annotated[int, Field(title="Most entries", minimum=1, maximum=100_000)] = 20_000,
 ) -> ChangesResult:
@@ -282,9 +274,7 @@ def _plan(sources: Sequence[str], target: str, name: str, exclude: Sequence[str]
     folder = _absolute(target, "target")
     chosen = name or re.sub(r"[^A-Za-z0-9._-]+", "-", next(iter(named))).strip("-.") or "backup"
     if not _NAME.fullmatch(chosen):
-        raise InvalidInput(
-            "use letters, digits, dot, _ and -, beginning with a letter or digit, at most 100", "name"
-        )
+        raise InvalidInput("use letters, digits, dot, _ and -, beginning with a letter or digit, at most 100", "name")
     excluded = compile_patterns(exclude)
     for source in named.values():
         _refuse_target_inside(folder, source, excluded)
@@ -358,8 +348,7 @@ def _write(ctx: Context, plan: Plan, expected: int, fail_on_problems: bool) -> M
         if fail_on_problems and made.problems:
             problem = made.problems[0]
             raise IncompleteBackup(
-                f"{_shown(problem.path)} was not saved whole ({problem.kind}: {problem.message}); "
-                "no archive was made"
+                f"{_shown(problem.path)} was not saved whole ({problem.kind}: {problem.message}); no archive was made"
             )
 
     try:

@@ -165,9 +165,7 @@ def test_a_target_inside_the_source_is_refused_unless_excluded(source: Path) -> 
     with pytest.raises(InvalidInput, match="lies inside the source"):
         backup(sources=[str(source)], target=str(source), exclude=["*"])
     for _ in range(2):
-        output = backup(
-            sources=[str(source)], target=str(inside), exclude=["vazia/backups"], allow_empty=True
-        ).output
+        output = backup(sources=[str(source)], target=str(inside), exclude=["vazia/backups"], allow_empty=True).output
     assert not any("backups" in path for path in read_manifest(Path(output["manifest"])).items)
 
 
@@ -204,9 +202,7 @@ def test_without_a_rule_nothing_is_removed(source: Path, tmp_path: Path) -> None
 
 def test_keep_one_leaves_the_archive_just_made(source: Path, tmp_path: Path) -> None:
     outputs = [backup(sources=[str(source)], target=str(tmp_path / "out"), keep=1).output for _ in range(3)]
-    assert [path for _, path in rotation.archives_of(tmp_path / "out", "dados")] == [
-        Path(outputs[-1]["archive"])
-    ]
+    assert [path for _, path in rotation.archives_of(tmp_path / "out", "dados")] == [Path(outputs[-1]["archive"])]
 
 
 def test_a_folder_without_files_is_refused_for_a_disk_may_not_be_mounted(tmp_path: Path) -> None:
@@ -325,9 +321,7 @@ def test_a_full_disk_gives_a_clear_error_and_leaves_nothing(source: Path, small_
     assert list(small_disk.iterdir()) == []
 
 
-def test_what_a_killed_backup_left_is_cleared_and_what_another_writes_is_not(
-    source: Path, tmp_path: Path
-) -> None:
+def test_what_a_killed_backup_left_is_cleared_and_what_another_writes_is_not(source: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
     abandoned = out / ".dados-20200101T000000Z.tar.zst.partial"

@@ -109,9 +109,7 @@ def check_sums(archive: Path) -> list[str]:
         lines = dict(line.split(maxsplit=1)[::-1] for line in file.read(65536).splitlines() if "  " in line)
     with manifest.open("rb") as content:
         actual = hashlib.file_digest(content, "sha256").hexdigest()
-    return (
-        [] if lines.get(manifest.name) == actual else [f"the checksum of {manifest.name} is not the one noted"]
-    )
+    return [] if lines.get(manifest.name) == actual else [f"the checksum of {manifest.name} is not the one noted"]
 
 
 def _items(compressed: _Compressed, limit: int) -> Iterator[Item]:
