@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from monjolo.flow_document.parse import document_problem
+from monjolo.flow_document.parse import document_problem, reads_as_text
 from monjolo.kit.errors import InvalidInput
 
 
@@ -19,6 +19,8 @@ class _Dumper(yaml.CSafeDumper):
 
 def _text(dumper: _Dumper, value: str) -> yaml.ScalarNode:
     style = "|" if "\n" in value and not value.startswith((" ", "\n")) else None
+    if not reads_as_text(value):  # PyYAML follows YAML 1.1, where `1e3` is text
+        style = "'"
     return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
 

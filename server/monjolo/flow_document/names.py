@@ -132,7 +132,7 @@ class Place:
         if len(path) == 1:
             return None
         if self.known.inputs is None:
-            return Finding("unknown_input", f"The flow declares no inputs; add `{path[1]}` under `inputs`.")
+            return Finding("undeclared_input", f"The flow declares no inputs; add `{path[1]}` under `inputs`.")
         return field_problem(self.known.inputs, path, 1, assume_closed=True)
 
 

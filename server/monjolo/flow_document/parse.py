@@ -86,6 +86,13 @@ class _Refused(Exception):
         self.problem = Problem("", code, message, line, column)
 
 
+def reads_as_text(text: str) -> bool:
+    """Whether this text, written without quotes, is read as text."""
+    if text in _NULL or text in _TRUE or text in _FALSE:
+        return False
+    return not any(pattern.fullmatch(text) for pattern in (_INT, _FLOAT, _NOT_JSON))
+
+
 def path_text(path: Path) -> str:
     """`("steps", 3, "with", "a b")` -> `steps[3].with["a b"]`."""
     out = ""
