@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from monjolo.engine.types import ExprId, Json
-from monjolo.flow_document.cel_check import Finding, ReadPath, constant_path, walk
+from monjolo.flow_document.cel_check import Finding, ReadPath, constant_path, never_boolean, walk
 from monjolo.flow_document.cel_engine import CelEngine, EngineError
 from monjolo.flow_document.cel_tree import Const
 from monjolo.flow_document.expressions import (
@@ -47,6 +47,7 @@ class Understood:
     path: ReadPath | None  # when it only reads this
     reads: tuple[ReadPath, ...]
     findings: tuple[Finding, ...]
+    never_boolean: bool = False
 
 
 @lru_cache(maxsize=8_192)
@@ -67,7 +68,8 @@ def understand(source: str) -> Understood:
     program: Program = CelExpression(source, compiled, reads)
     if isinstance(compiled.tree, Const) and not isinstance(compiled.tree.value, bytes):
         program = Constant(compiled.tree.value)
-    return Understood(program, None, tuple(dict.fromkeys(found.reads)), tuple(found.findings))
+    findings = tuple(found.findings)
+    return Understood(program, None, tuple(dict.fromkeys(found.reads)), findings, never_boolean(compiled.tree))
 
 
 def _shortest(reads: list[ReadPath]) -> tuple[ReadPath, ...]:
@@ -101,8 +103,9 @@ class Builder:
             source = parts[0].text  # `${{ … }}` around the whole is what people are used to elsewhere
         reads: set[ReadPath] = set()
         inner = self._expression(source, place, path, reads)
-        if isinstance(inner, Constant) and inner is not _NOTHING and not isinstance(inner.value, bool):
-            self._report(path, "not_boolean", "A condition must give true or false.")
+        if inner is not _NOTHING and understand(source).never_boolean:
+            message = "A condition must give true or false; compare the value with something."
+            self._report(path, "not_boolean", message)
         return self._add(Condition(inner), frozenset(reads), set(), path)
 
     def value(self, value: Json, place: Place, path: Path, wrap: Wrap | None = None) -> ExprId:
@@ -152,16 +155,12 @@ class Builder:
             if place.secrets and not PLACEHOLDERS.isdisjoint(value):
                 self._report(path, "reserved_key", "`$secret` is reserved; write `${{ secrets.name }}`.")
             entries = tuple(
-                (key, self._tree(below, place, (*path, key), reads, secrets))
-                for key, below in value.items()
+                (key, self._tree(below, place, (*path, key), reads, secrets)) for key, below in value.items()
             )
             plain = all(isinstance(program, Constant) for _, program in entries)
             return Constant({k: p.run({}) for k, p in entries}) if plain else MapTree(entries)
         if isinstance(value, list):
-            items = tuple(
-                self._tree(below, place, (*path, index), reads, secrets)
-                for index, below in enumerate(value)
-            )
+            items = tuple(self._tree(below, place, (*path, index), reads, secrets) for index, below in enumerate(value))
             plain = all(isinstance(program, Constant) for program in items)
             return Constant([p.run({}) for p in items]) if plain else ListTree(items)
         return Constant(value)

@@ -16,83 +16,19 @@ MAX_GROWTH = 4_000
 
 ReadPath = tuple[str, ...]
 
-_OPERATORS = frozenset(
-    [
-        "_&&_",
-        "_||_",
-        "!_",
-        "-_",
-        "_+_",
-        "_-_",
-        "_*_",
-        "_/_",
-        "_%_",
-        "_==_",
-        "_!=_",
-        "_<_",
-        "_<=_",
-        "_>_",
-        "_>=_",
-        "@in",
-        "_[_]",
-        "_?_:_",
-        "@not_strictly_false",
-    ]
-)
-_FUNCTIONS = frozenset(["size", "int", "double", "string", "bool", "dyn", "timestamp", "duration", "matches"])
-_METHODS = frozenset(
-    [
-        "size",
-        "matches",
-        "startsWith",
-        "endsWith",
-        "contains",
-        "getFullYear",
-        "getMonth",
-        "getDate",
-        "getDayOfMonth",
-        "getDayOfWeek",
-        "getDayOfYear",
-        "getHours",
-        "getMinutes",
-        "getSeconds",
-        "getMilliseconds",
-        "replace",
-        "split",
-        "join",
-        "substring",
-        "lower",
-        "upper",
-        "trim",
-    ]
-)
-_SCALAR = frozenset(
-    [
-        "_&&_",
-        "_||_",
-        "!_",
-        "-_",
-        "_-_",
-        "_*_",
-        "_/_",
-        "_%_",
-        "_==_",
-        "_!=_",
-        "_<_",
-        "_<=_",
-        "_>_",
-        "_>=_",
-        "@in",
-        "size",
-        "int",
-        "double",
-        "bool",
-        "matches",
-        "startsWith",
-        "endsWith",
-        "contains",
-    ]
-)
+_LOGIC = frozenset(("_&&_", "_||_", "!_", "_==_", "_!=_", "_<_", "_<=_", "_>_", "_>=_", "@in", "@not_strictly_false"))
+_ARITHMETIC = frozenset(("-_", "_+_", "_-_", "_*_", "_/_", "_%_"))
+_OPERATORS = _LOGIC | _ARITHMETIC | {"_[_]", "_?_:_"}
+_FUNCTIONS = frozenset(("size", "int", "double", "string", "bool", "dyn", "timestamp", "duration", "matches"))
+_TESTS = frozenset(("matches", "startsWith", "endsWith", "contains"))
+_DATES = frozenset(
+    f"get{part}"
+    for part in ("FullYear", "Month", "Date", "DayOfMonth", "DayOfWeek", "DayOfYear", "Hours", "Minutes", "Seconds")
+) | {"getMilliseconds"}
+_TEXTS = frozenset(("replace", "split", "join", "substring", "lower", "upper", "trim"))
+_METHODS = _TESTS | _DATES | _TEXTS | {"size"}
+_SCALAR = _LOGIC | (_ARITHMETIC - {"_+_"}) | _TESTS | {"size", "int", "double", "bool"}
+_NEVER_BOOLEAN = _ARITHMETIC | _DATES | _TEXTS | {"size", "int", "double", "string", "timestamp", "duration"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +39,7 @@ class Finding:
 
 @dataclass(slots=True)
 class Walk:
-    """`reads` are the longest known paths from a top-level name; `bare` the calls nothing knows."""
+    """`reads` are the longest known paths from a top-level name, in the order in which they stand."""
 
     reads: list[ReadPath] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
@@ -141,6 +77,21 @@ def constant_path(node: Node) -> ReadPath | None:
             return tuple(reversed(parts))
         else:
             return None
+
+
+def never_boolean(node: Node) -> bool:
+    """Whether the expression gives something that a condition cannot be."""
+    match node:
+        case Const():
+            return not isinstance(node.value, bool)
+        case ListOf() | MapOf():
+            return True
+        case Call(function="_?_:_"):
+            return never_boolean(node.args[1]) or never_boolean(node.args[2])
+        case Call():
+            return node.function in _NEVER_BOOLEAN
+        case _:
+            return False
 
 
 def _text_index(node: Call) -> str | None:

@@ -216,62 +216,62 @@ class _Reader:
 
     def __init__(self, source: str) -> None:
         self._loader: Any = yaml.CSafeLoader(source)
+        self._result: list[Any] = []
+        self._root = Mark(1, 1, None, {})
+        self._stack: list[tuple[Any, Mark]] = [(self._result, self._root)]
+        self._key: tuple[str, int, int] | None = None  # of the value that comes next
+        self._nodes = 0
 
-    def read(self) -> tuple[Any, Mark | None]:
-        result: list[Any] = []
-        root = Mark(1, 1, None, {})
-        stack: list[tuple[Any, Mark]] = [(result, root)]
-        key: tuple[str, int, int] | None = None
-        nodes = 0
+    def read(self) -> tuple[Any, Mark]:
         next_event = self._loader.get_event
         while True:
             event = next_event()
             kind = type(event)
             if kind is yaml.ScalarEvent:
-                place = event.start_mark
-                line, column = place.line + 1, place.column + 1
-                self._check_node(event, line, column)
-                container, mark = stack[-1]
-                if type(container) is dict and key is None:
-                    key = self._key(event, container, line, column)
-                    continue
-                nodes += 1
-                if nodes > MAX_NODES:
-                    raise _too_many(line, column)
-                self._place(container, mark, key, self._scalar(event, line, column), Mark(line, column))
-                key = None
-            elif kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
-                place = event.start_mark
-                line, column = place.line + 1, place.column + 1
-                self._check_node(event, line, column)
-                container, mark = stack[-1]
-                if type(container) is dict and key is None:
-                    raise _Refused("key_not_text", "A key must be text.", line, column)
-                nodes += 1
-                if nodes > MAX_NODES:
-                    raise _too_many(line, column)
-                if len(stack) > MAX_DEPTH:
-                    raise _too_deep(line, column)
-                child: Any = {} if kind is yaml.MappingStartEvent else []
-                below = Mark(line, column, None, {})
-                self._place(container, mark, key, child, below)
-                stack.append((child, below))
-                key = None
+                self._take_scalar(event)
+            elif kind is yaml.MappingStartEvent:
+                self._open(event, {})
+            elif kind is yaml.SequenceStartEvent:
+                self._open(event, [])
             elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
-                stack.pop()
-                key = None
-            elif kind is yaml.AliasEvent:
-                place = event.start_mark
-                message = f"The alias `*{event.anchor}` is not taken; write the value out."
-                raise _Refused("alias", message, place.line + 1, place.column + 1)
-            elif kind is yaml.DocumentStartEvent and result:
-                place = event.start_mark
-                raise _Refused("many_documents", "A file holds one flow.", place.line + 1, place.column + 1)
+                self._stack.pop()
             elif kind is yaml.StreamEndEvent:
                 break
-        if not result:
+            else:
+                self._refuse(event)
+        if not self._result:
             raise _Refused("empty", "The document is empty.", 1, 1)
-        return result[0], root.children[0]
+        return self._result[0], self._root.children[0]
+
+    def _refuse(self, event: Any) -> None:
+        place = event.start_mark
+        if isinstance(event, yaml.AliasEvent):
+            message = f"The alias `*{event.anchor}` is not taken; write the value out."
+            raise _Refused("alias", message, place.line + 1, place.column + 1)
+        if isinstance(event, yaml.DocumentStartEvent) and self._result:
+            raise _Refused("many_documents", "A file holds one flow.", place.line + 1, place.column + 1)
+
+    def _take_scalar(self, event: Any) -> None:
+        place = event.start_mark
+        line, column = place.line + 1, place.column + 1
+        self._check_node(event, line, column)
+        container, _ = self._stack[-1]
+        if type(container) is dict and self._key is None:
+            self._key = self._key_of(event, container, line, column)
+        else:
+            self._place(self._scalar(event, line, column), Mark(line, column))
+
+    def _open(self, event: Any, container: Any) -> None:
+        place = event.start_mark
+        line, column = place.line + 1, place.column + 1
+        self._check_node(event, line, column)
+        if type(self._stack[-1][0]) is dict and self._key is None:
+            raise _Refused("key_not_text", "A key must be text.", line, column)
+        if len(self._stack) > MAX_DEPTH:
+            raise _too_deep(line, column)
+        mark = Mark(line, column, None, {})
+        self._place(container, mark)
+        self._stack.append((container, mark))
 
     @staticmethod
     def _check_node(event: Any, line: int, column: int) -> None:
@@ -282,7 +282,7 @@ class _Reader:
             raise _Refused("tag", f"The tag `{event.tag}` is not taken; write plain values.", line, column)
 
     @staticmethod
-    def _key(event: Any, container: dict[str, Any], line: int, column: int) -> tuple[str, int, int]:
+    def _key_of(event: Any, container: dict[str, Any], line: int, column: int) -> tuple[str, int, int]:
         text: str = event.value
         if text == "<<" and not event.style:
             raise _Refused("merge_key", "The merge key `<<` is not taken; write the keys out.", line, column)
@@ -290,10 +290,14 @@ class _Reader:
             raise _Refused("duplicate_key", f"The key `{text}` stands twice; keep one.", line, column)
         return text, line, column
 
-    @staticmethod
-    def _place(container: Any, mark: Mark, key: Any, value: Any, below: Mark) -> None:
-        if type(container) is dict:
-            text, line, column = key
+    def _place(self, value: Any, below: Mark) -> None:
+        self._nodes += 1
+        if self._nodes > MAX_NODES:
+            raise _too_many(below.line, below.column)
+        container, mark = self._stack[-1]
+        if self._key is not None:
+            text, line, column = self._key
+            self._key = None
             container[text] = value
             below.key = (line, column)
             mark.children[text] = below

@@ -73,7 +73,7 @@ def check_rules(document: Flow, written: dict[str, Any], report: Report) -> None
     seen: dict[str, Path] = {}
     for step, path in all_steps(document):
         _check_id(step, path, seen, report)
-        _check_keys(step, _at(written, path), path, report)
+        _check_keys(_at(written, path), path, report)
         if step.for_each is not None and (step.for_each.as_ in ALL_NAMES or step.for_each.as_ in RESERVED):
             message = f"`{step.for_each.as_}` is taken; choose another name."
             report((*path, "for_each", "as"), "reserved_name", message)
@@ -108,7 +108,7 @@ def _check_id(step: Step, path: Path, seen: dict[str, Path], report: Report) -> 
     seen[step.id] = path
 
 
-def _check_keys(step: Step, written: dict[str, Any], path: Path, report: Report) -> None:
+def _check_keys(written: dict[str, Any], path: Path, report: Report) -> None:
     found = [name for name in _CONSTRUCTS if name in written]
     if "for_each" in written:
         _check_for_each(found, written, path, report)
@@ -121,8 +121,6 @@ def _check_keys(step: Step, written: dict[str, Any], path: Path, report: Report)
     for name, places in _ONLY_WITH.items():
         if name in written and not any(place in written for place in places):
             report((*path, name), "no_effect", f"`{name}` has no effect here; it stands beside {' or '.join(places)}.")
-    if "for_each" in written and "steps" in written and step.retry is None:
-        return
 
 
 def _check_for_each(found: list[str], written: dict[str, Any], path: Path, report: Report) -> None:

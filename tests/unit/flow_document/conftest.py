@@ -62,7 +62,9 @@ class Outcome:
     def __init__(self) -> None:
         self.problems: list[tuple[str, str]] = []
         self.builder = Builder(lambda path, code, message: self.problems.append((code, message)))
-        names = frozenset("inputs steps run flow trigger event vars error x y item index".split())
+        names = frozenset(
+            ["inputs", "steps", "run", "flow", "trigger", "event", "vars", "error", "x", "y", "item", "index"]
+        )
         known = Known(steps={"a": 1, "b": 2}, inputs={"additionalProperties": True})
         self.place = Place(known, names, upstream=3, secrets=True)
 

@@ -115,11 +115,15 @@ def test_defaults_apply_to_the_actions_that_set_none(compiled):
 
 
 def test_retry_is_compiled_in_the_engine_s_units(compiled):
-    retry = compiled("""\
+    retry = (
+        compiled("""\
         steps:
           - {id: a, uses: core/log, retry: {max_attempts: 7, backoff: linear, delay: 500ms, factor: 3, max_delay: 1h,
              jitter: 0.5, max_elapsed: 1d}}
-        """).plan.steps["a"].retry
+        """)
+        .plan.steps["a"]
+        .retry
+    )
     assert retry == RetryPlan(7, "linear", 500_000, 3, 3_600 * SECOND, 0.5, 86_400 * SECOND, None)
 
 
@@ -146,7 +150,9 @@ def test_an_action_is_the_one_that_was_resolved(compiled):
     ],
 )
 def test_what_a_construct_needs_is_given_in_the_engine_s_terms(compiled, step, value):
-    found = compiled(f"inputs: {{type: object, properties: {{t: {{}}, n: {{}}, at: {{}}}}}}\nsteps: [{{id: a, {step}}}]")
+    found = compiled(
+        f"inputs: {{type: object, properties: {{t: {{}}, n: {{}}, at: {{}}}}}}\nsteps: [{{id: a, {step}}}]"
+    )
     inputs = {"t": "90s", "n": 3, "at": "2026-01-01T00:00:00Z"}
     assert found.expressions.evaluate(found.plan.steps["a"].value, {"inputs": inputs}) == Value(value)
 

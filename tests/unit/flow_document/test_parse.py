@@ -90,7 +90,8 @@ def test_a_syntax_error_has_its_line(text, code, line):
 
 def test_a_large_flow_is_read_in_a_fraction_of_a_second():
     text = "steps:\n" + "".join(
-        f"  - {{id: s{n}, uses: core/log, with: {{a: {n}, b: text, c: [1, 2, 3]}}}} # {'x' * 330}\n" for n in range(2_000)
+        f"  - {{id: s{n}, uses: core/log, with: {{a: {n}, b: text, c: [1, 2, 3]}}}} # {'x' * 330}\n"
+        for n in range(2_000)
     )
     assert len(text) > 800_000
     best = 9.0
@@ -109,7 +110,8 @@ JSON = st.recursive(
     | st.text(st.characters(codec="utf-8"), max_size=20)
     | st.sampled_from(["1e3", "0o7", "-.5e3", "yes", "null", "~", "<<", "=", "0x1", " a\nb", "- x", "${{ x }}", "*"]),
     lambda below: (
-        st.lists(below, max_size=4) | st.dictionaries(st.text(st.characters(codec="utf-8"), max_size=8), below, max_size=4)
+        st.lists(below, max_size=4)
+        | st.dictionaries(st.text(st.characters(codec="utf-8"), max_size=8), below, max_size=4)
     ),
     max_leaves=20,
 )

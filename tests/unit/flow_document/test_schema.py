@@ -23,7 +23,12 @@ def test_the_schema_is_a_json_schema():
     "change",
     [
         {},
-        {"triggers": [{"id": "a", "type": "schedule", "cron": "@daily"}, {"id": "w", "type": "webhook", "auth": "none"}]},
+        {
+            "triggers": [
+                {"id": "a", "type": "schedule", "cron": "@daily"},
+                {"id": "w", "type": "webhook", "auth": "none"},
+            ]
+        },
         {"steps": [STEP | {"timeout": "1h30m", "retry": {"max_attempts": 2, "if": "true"}}]},
         {"steps": [{"id": "a", "sleep": 3}, {"id": "b", "fail": {"message": "x"}}]},
     ],
