@@ -33,13 +33,17 @@ class RateLimiter:
     def hit(self, scope: Scope, limit: Limit, key: str) -> None:
         """Counts one. Raises TooMany when the window is full; either way the answer's headers will tell."""
         item = RateLimitItemPerSecond(limit.amount, limit.seconds)
-        hashed = hashlib.sha256(key.encode()).hexdigest()[:32]
+        hashed = _hashed(key)
         allowed = self._strategy.hit(item, limit.name, hashed)
         window = self._strategy.get_window_stats(item, limit.name, hashed)
         wait = max(1, math.ceil(window.reset_time - time.time()))
         tell(scope, limit, window.remaining, wait)
         if not allowed:
             raise TooMany(f"Wait {wait} seconds, then try again.", retry_after=wait)
+
+    def forgive(self, limit: Limit, key: str) -> None:
+        """Begins anew for `key`, whose last attempt was a good one."""
+        self._strategy.clear(RateLimitItemPerSecond(limit.amount, limit.seconds), limit.name, _hashed(key))
 
 
 def tell(scope: Scope, limit: Limit, remaining: int, reset: int) -> None:
@@ -55,6 +59,10 @@ def rate_limit_headers(scope: Scope) -> list[tuple[bytes, bytes]]:
         return []
     names = (b"ratelimit-limit", b"ratelimit-remaining", b"ratelimit-reset")
     return [(name, str(value).encode()) for name, value in zip(names, told, strict=True)]
+
+
+def _hashed(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()[:32]
 
 
 def address(scope: Scope) -> str:

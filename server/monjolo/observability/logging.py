@@ -12,9 +12,7 @@ from structlog.typing import EventDict, Processor
 LONGEST_TEXT = 4_000
 # Everything that could move the cursor, end a line or hide text in a terminal; line breaks of tracebacks stay.
 _UNPRINTABLE = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if code != 0x0A}
-_UNPRINTABLE |= {
-    code: f"\\u{code:04x}" for code in (0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
-}
+_UNPRINTABLE |= {code: f"\\u{code:04x}" for code in (0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))}
 _ONE_LINE = _UNPRINTABLE | {0x0A: "\\n"}
 _MULTILINE = frozenset({"exception", "stack"})
 _QUIET = ("uvicorn", "uvicorn.error", "uvicorn.access", "watchfiles", "alembic", "httpx2", "httpcore")

@@ -38,9 +38,7 @@ class Metrics:
             registry=registry,
             buckets=_WAIT_BUCKETS,
         )
-        self.tasks_ready = Gauge(
-            "monjolo_tasks_ready", "Tasks waiting for a worker", ("group",), registry=registry
-        )
+        self.tasks_ready = Gauge("monjolo_tasks_ready", "Tasks waiting for a worker", ("group",), registry=registry)
         self.runs_live = Gauge("monjolo_runs_live", "Runs that have not ended", registry=registry)
         self.workers = Gauge("monjolo_workers", "Workers heard of lately", registry=registry)
         self.ticks = Counter(

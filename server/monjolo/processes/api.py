@@ -23,9 +23,7 @@ def bind(host: str, port: int) -> socket.socket:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except OSError as error:
-        raise Unavailable(
-            f"{host!r} is no address of this machine. Set MONJOLO_HOST.", code="bad_host"
-        ) from error
+        raise Unavailable(f"{host!r} is no address of this machine. Set MONJOLO_HOST.", code="bad_host") from error
     listener = socket.socket(family, kind, protocol)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

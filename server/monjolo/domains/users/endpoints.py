@@ -48,7 +48,7 @@ from monjolo.kit.errors import Forbidden
 from monjolo.kit.time import Clock, from_datetime, to_rfc3339
 
 PER_ACCOUNT = Limit("sign-in-account", 10, 300)
-PER_ADDRESS = Limit("sign-in-address", 30, 300)
+PER_ADDRESS = Limit("sign-in-address", 60, 300)
 PER_REFRESH = Limit("refresh-address", 300, 300)
 PER_SETUP = Limit("setup-address", 30, 300)
 
@@ -115,7 +115,9 @@ def _auth_router(services: UserServices) -> APIRouter:
     async def sign_in(request: Request, body: SignInBody) -> TokensOut:
         """Sign in as a program: a short access token, and a refresh token for one use."""
         _count_sign_in(services, request, body.email)
-        return tokens_out(await sessions.sign_in(body.email, body.password, request.headers.get("user-agent")))
+        tokens = await sessions.sign_in(body.email, body.password, request.headers.get("user-agent"))
+        services.limiter.forgive(PER_ACCOUNT, fold_email(body.email))
+        return tokens_out(tokens)
 
     @routes.post("/session")
     async def sign_in_browser(request: Request, response: Response, body: SignInBody) -> SessionOut:
@@ -130,10 +132,9 @@ def _auth_router(services: UserServices) -> APIRouter:
         _count_sign_in(services, request, body.email)
         agent = request.headers.get("user-agent")
         opened = await sessions.sign_in_browser(body.email, body.password, agent)
+        services.limiter.forgive(PER_ACCOUNT, fold_email(body.email))
         _set_cookie(response, request, opened.secret, (opened.expires_at - services.clock.now()) // 1_000_000)
-        return SessionOut(
-            user=user_out(opened.user), csrf_token=opened.csrf, expires_at=to_rfc3339(opened.expires_at)
-        )
+        return SessionOut(user=user_out(opened.user), csrf_token=opened.csrf, expires_at=to_rfc3339(opened.expires_at))
 
     @routes.post("/refresh")
     async def refresh(request: Request, body: RefreshBody) -> TokensOut:
@@ -204,9 +205,7 @@ def _tokens_router(services: UserServices) -> APIRouter:
     users = services.users
 
     @routes.get("")
-    async def list_tokens(
-        page: PageQuery = Depends(page_query), principal: Principal = Depends(current)
-    ) -> TokensPage:
+    async def list_tokens(page: PageQuery = Depends(page_query), principal: Principal = Depends(current)) -> TokensPage:
         """One's own API tokens; for admins everybody's. The secrets never come back."""
         key = page.key(str)
         found = await users.list_tokens(principal, str(key[0]) if key else None, page.limit + 1)

@@ -20,8 +20,7 @@ def find_meta(connection: Connection, key: str) -> str | None:
 
 def save_meta(connection: Connection, key: str, value: str) -> None:
     connection.execute(
-        "INSERT INTO meta (key, value) VALUES (:key, :value)"
-        " ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        "INSERT INTO meta (key, value) VALUES (:key, :value) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
         {"key": key, "value": value},
     )
 
@@ -101,8 +100,7 @@ def list_users(connection: Connection, workspace_id: str, after: str | None, lim
 
 def count_active_admins(connection: Connection, workspace_id: str) -> int:
     row = connection.execute(
-        "SELECT count(*) AS n FROM users WHERE workspace_id = :workspace_id AND role = 'admin'"
-        " AND disabled = 0",
+        "SELECT count(*) AS n FROM users WHERE workspace_id = :workspace_id AND role = 'admin' AND disabled = 0",
         {"workspace_id": workspace_id},
     ).fetchone()
     return int(row["n"])
@@ -128,9 +126,7 @@ def find_live_session(connection: Connection, session_id: str, now: int) -> tupl
     if found is None:
         return None
     session = Session(**dict(zip(found.keys(), found, strict=True)))
-    user = connection.execute(
-        "SELECT * FROM users WHERE id = :id AND disabled = 0", {"id": session.user_id}
-    ).fetchone()
+    user = connection.execute("SELECT * FROM users WHERE id = :id AND disabled = 0", {"id": session.user_id}).fetchone()
     return None if user is None else (session, _user(user))
 
 
@@ -161,9 +157,7 @@ def delete_sessions_before(connection: Connection, instant: int, limit: int) -> 
 # --- refresh tokens and cookies, by hash --------------------------------------------------------------------
 
 
-def insert_refresh_token(
-    connection: Connection, token_hash: str, session_id: str, now: int, expires_at: int
-) -> None:
+def insert_refresh_token(connection: Connection, token_hash: str, session_id: str, now: int, expires_at: int) -> None:
     connection.execute(
         "INSERT INTO refresh_tokens (hash, session_id, created_at, expires_at)"
         " VALUES (:hash, :session_id, :now, :expires_at)",
@@ -220,9 +214,7 @@ def list_api_tokens(
     return [_api_token(row) for row in rows]
 
 
-def revoke_api_token(
-    connection: Connection, workspace_id: str, user_id: str | None, token_id: str, now: int
-) -> None:
+def revoke_api_token(connection: Connection, workspace_id: str, user_id: str | None, token_id: str, now: int) -> None:
     """Raises NotFound when `user_id` (None: anybody in the workspace) has no such live token."""
     revoked = connection.execute(
         "UPDATE api_tokens SET revoked_at = :now WHERE workspace_id = :workspace_id AND id = :id"
@@ -235,8 +227,7 @@ def revoke_api_token(
 
 def revoke_named_api_tokens(connection: Connection, user_id: str, name: str, now: int) -> None:
     connection.execute(
-        "UPDATE api_tokens SET revoked_at = :now WHERE user_id = :user_id AND name = :name"
-        " AND revoked_at IS NULL",
+        "UPDATE api_tokens SET revoked_at = :now WHERE user_id = :user_id AND name = :name AND revoked_at IS NULL",
         {"user_id": user_id, "name": name, "now": now},
     )
 

@@ -142,9 +142,7 @@ class TokensPage(BaseModel):
 
 
 def tokens_out(tokens: Tokens) -> TokensOut:
-    return TokensOut(
-        access_token=tokens.access_token, refresh_token=tokens.refresh_token, expires_in=tokens.expires_in
-    )
+    return TokensOut(access_token=tokens.access_token, refresh_token=tokens.refresh_token, expires_in=tokens.expires_in)
 
 
 def user_out(user: User) -> UserOut:

@@ -97,9 +97,7 @@ class Users:
     async def list_tokens(self, by: Principal, after: str | None, limit: int) -> list[ApiToken]:
         """One's own; for admins everybody's."""
         whose = None if by.may("users:admin") else by.user_id
-        return await self._database.read(
-            lambda c: repository.list_api_tokens(c, by.workspace_id, whose, after, limit)
-        )
+        return await self._database.read(lambda c: repository.list_api_tokens(c, by.workspace_id, whose, after, limit))
 
     async def create_token(
         self, by: Principal, name: str, scopes: frozenset[str], expires_at: int | None
@@ -121,9 +119,7 @@ class Users:
     async def revoke_token(self, by: Principal, token_id: str) -> None:
         whose = None if by.may("users:admin") else by.user_id
         now = self._clock.now()
-        await self._database.write(
-            lambda c: repository.revoke_api_token(c, by.workspace_id, whose, token_id, now)
-        )
+        await self._database.write(lambda c: repository.revoke_api_token(c, by.workspace_id, whose, token_id, now))
         self._forget()
 
     async def ensure_cli_token(self, path: Path) -> None:

@@ -103,9 +103,7 @@ class Sessions:
     async def sign_out(self, principal: Principal) -> None:
         session_id = principal.session_id
         if session_id is None:
-            raise Conflict(
-                "An API token has no session; remove it with DELETE /api/v1/tokens/{id}.", code="no_session"
-            )
+            raise Conflict("An API token has no session; remove it with DELETE /api/v1/tokens/{id}.", code="no_session")
         now = self._clock.now()
         await self._database.write(lambda c: repository.revoke_session(c, session_id, now))
 
@@ -214,9 +212,7 @@ def _rotate(connection: Connection, old: str, fresh: str, now: int) -> tuple[Ses
     return found
 
 
-def _api_token_and_user(
-    connection: Connection, token_hash: str, now: int
-) -> tuple[ApiToken, User | None] | None:
+def _api_token_and_user(connection: Connection, token_hash: str, now: int) -> tuple[ApiToken, User | None] | None:
     token = repository.find_live_api_token(connection, token_hash, now)
     if token is None or token.user_id == SYSTEM_USER:
         return None if token is None else (token, None)

@@ -76,9 +76,7 @@ class SetUp:
         known: dict[str, Any] = json.loads(kept) if kept else {"hash": "", "until": 0}
         same = hmac.compare_digest(known["hash"], hash_secret(key))
         if not same or known["until"] <= self._clock.now():
-            raise Forbidden(
-                "This set-up key does not hold; `monjolo setup-link` prints a new one.", code="setup_key"
-            )
+            raise Forbidden("This set-up key does not hold; `monjolo setup-link` prints a new one.", code="setup_key")
 
     def _make(self, connection: Connection, key: str, user: User) -> None:
         self._check(connection, key)
