@@ -45,12 +45,13 @@ def create_app(
     exposition: Callable[[], tuple[bytes, str]] | None = None,
     metrics_open: bool = False,
     measure: Measure | None = None,
-    body_limits: Mapping[str, int] = BODY_LIMITS,
+    body_limits: Mapping[str, int] | None = None,
 ) -> Starlette:
     """The whole HTTP face of the platform.
 
     `routers` stand under /api/v1, `root_routers` at the root. `ready` says what is not ready; `exposition`
     gives the metrics' text and its content type, read with system:read, or by anyone when `metrics_open`.
+    `body_limits`: bytes by template, beside those of `BODY_LIMITS`.
     The routes are FastAPI's; the application around them is Starlette's, so that every route, whatever made
     it, is put behind its gate by one piece of code, and a request passes no layer that it does not need.
     """
@@ -60,7 +61,9 @@ def create_app(
     prefixed = [*((API, router) for router in routers), ("", system)]
     prefixed += [("", pages_router(API, lambda: json.dumpb(document)))]
     prefixed += [("", router) for router in root_routers]
-    routes, contexts = gated(prefixed, authentication, public=frozenset(public), body_limits=body_limits)
+    routes, contexts = gated(
+        prefixed, authentication, public=frozenset(public), body_limits=BODY_LIMITS | dict(body_limits or {})
+    )
     document.update(openapi_document(contexts, version, public))
     app = Starlette(
         routes=routes,

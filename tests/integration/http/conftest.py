@@ -27,7 +27,7 @@ from monjolo.domains.users.service import Users
 from monjolo.domains.users.sessions import Sessions
 from monjolo.domains.users.setup import SetUp
 from monjolo.domains.users.tokens import TokenSigner
-from monjolo.http.app import BODY_LIMITS, create_app
+from monjolo.http.app import create_app
 from monjolo.http.auth import Authentication, Principal, principal_of, require
 from monjolo.http.hot import add_hot_route, json_response, read_json
 from monjolo.http.limits import RateLimiter
@@ -166,7 +166,7 @@ def build_house(folder: Path, *, allow_http: bool = False) -> House:
         root_routers=[well_known_router(signer)],
         exposition=metrics.exposition,
         measure=metrics.measure_request,
-        body_limits=BODY_LIMITS | {"/api/v1/trial/hot/{name}": 1_000},
+        body_limits={"/api/v1/trial/hot/{name}": 1_000},
     )
     house.append(House(app, clock, database, sessions, set_up, users, key, signer, authentication, services, workspace))
     return house[0]

@@ -22,8 +22,7 @@ class Passwords:
     def __init__(self, hasher: PasswordHash | None = None) -> None:
         self._hasher = hasher or PasswordHash.recommended()
         self._room = asyncio.Semaphore(2)
-        # Verified for unknown users, so that their sign-in takes as long as that of known ones (S14).
-        self._nobody = self._hasher.hash("a password that nobody has")
+        self._nobody = ""
 
     async def hash(self, password: str) -> str:
         async with self._room:
@@ -32,12 +31,15 @@ class Passwords:
     async def verify(self, password: str, hashed: str | None) -> bool:
         """Whether the password fits; `hashed` None (no such user) takes the same work and is False."""
         async with self._room:
-            fits = await asyncio.to_thread(self._fits, password, hashed or self._nobody)
+            fits = await asyncio.to_thread(self._fits, password, hashed)
         return fits and hashed is not None
 
-    def _fits(self, password: str, hashed: str) -> bool:
+    def _fits(self, password: str, hashed: str | None) -> bool:
+        # Verified for unknown users, so that their sign-in takes as long as that of known ones (S14). Made at the
+        # first sign-in, whoever's, for it would make every start slower.
+        self._nobody = self._nobody or self._hasher.hash("a password that nobody has")
         try:
-            return self._hasher.verify(password, hashed)
+            return self._hasher.verify(password, hashed or self._nobody)
         except UnknownHashError:
             return False
 
