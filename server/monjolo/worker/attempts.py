@@ -43,10 +43,9 @@ from monjolo_sdk.wire import (
 )
 
 LONG_SECONDS = 1.0  # a task past this is leased, and nobody waits behind it
+CLOSE_SECONDS = 10.0  # for the last words, when a worker is closed
 CLAIM_SECONDS = 30.0  # without a permit by then the task is given back
-ASYNC_GRACE_SECONDS = (
-    2.0  # for an async action to end by itself at its time-out: its neighbours would go with it
-)
+ASYNC_GRACE_SECONDS = 2.0  # for an async action to end by itself at its time-out: its neighbours would go with it
 NEIGHBOUR_SECONDS = 2.0  # for the neighbours of a step that left a process behind
 BEHIND, NO_SLOT, TOO_LATE, NO_PERMIT = "behind_a_long_task", "no_free_slot", "too_late", "no_permit"
 RUNNER_ENDED, DRAINING = "runner_ended", "draining"
@@ -176,8 +175,10 @@ class Attempts:
         if attempt.task.timeout is not None and not attempt.stopped:
             left = (attempt.task.timeout - (now - attempt.begun_at)) / SECOND
             attempt.timer = self._loop.call_later(max(0.0, left), self._time_out, attempt)
+        self._limit_processor_time(attempt, attempt.task.limits.cpu_seconds)
 
     def answered(self, attempt: Attempt, message: dict[str, Any], size: int) -> None:
+        self._limit_processor_time(attempt, None)
         if (
             attempt.called_off
             and attempt.phase is Phase.SENT
@@ -213,9 +214,7 @@ class Attempts:
         else:
             raise ValueError(f"there is no notification {method}")
 
-    def asked(
-        self, attempt: Attempt, method: str, params: dict[str, Any], answer: Callable[[Any], None]
-    ) -> None:
+    def asked(self, attempt: Attempt, method: str, params: dict[str, Any], answer: Callable[[Any], None]) -> None:
         self._services.serve(attempt, method, params, answer)
 
     def lost(self, attempt: Attempt, begun: bool, error: TaskError, tail: bytes) -> None:
@@ -252,8 +251,10 @@ class Attempts:
         while self._endings:
             await asyncio.wait(self._endings)
         self._services.close()
-        await self.shipper.close()
-        await self.reporter.close()
+        with suppress(TimeoutError):  # a broker that is away does not keep the process: leases cover what is lost
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self.shipper.close()
+                await self.reporter.close()
 
     # --- inside
 
@@ -298,6 +299,11 @@ class Attempts:
             runner.blocked = True
             self._call_off_queue(runner, BEHIND)
         self._give_back_stuck()
+
+    def _limit_processor_time(self, attempt: Attempt, seconds: int | None) -> None:
+        """Only sync actions: what side by side ones use cannot be told apart."""
+        if attempt.task.limits.cpu_seconds is not None and not attempt.is_async and attempt.runner is not None:
+            attempt.runner.limit_processor_time(seconds)
 
     def _call_off_queue(self, runner: Runner, reason: str) -> None:
         """Asks back what has not begun: not the first, which may have."""

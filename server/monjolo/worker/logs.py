@@ -21,6 +21,8 @@ logger = structlog.get_logger(__name__)
 BATCH_BYTES = 64 * 1024
 FLUSH_SECONDS = 0.9  # with the runner's own gathering a line is on its way within a second
 LONGEST_LINE = 64 * 1024
+LINE_BYTES = 32  # what a line counts besides its text, here as in the runner
+LAST_WORDS_BYTES = 128 * 1024  # over the limit, for what a runner that keeps it says about having dropped lines
 DEFAULT_LOG_BYTES = 64 * 1024 * 1024
 BACKLOG_BYTES = 8 * 1024 * 1024  # beyond it, runners that log are not read until the store has caught up
 RETRY_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
@@ -39,16 +41,19 @@ class AttemptLog:
         self._lines: list[Any] = []
         self._size = 0
         self._next = 1
-        self._room = task.limits.log_bytes or DEFAULT_LOG_BYTES
+        self._room = (task.limits.log_bytes or DEFAULT_LOG_BYTES) + LAST_WORDS_BYTES
         self._dropped = 0
 
     def add(self, lines: Sequence[Any], size: int) -> None:
         """`size` is what the lines took on the wire. Lines past the attempt's limit are counted, not kept."""
-        if size > self._room:
-            lines, size = self._that_fit(lines)
+        # Counted as the runner counts, which drops first; the size on the wire holds one that hides it in fields.
+        charge = max(sum([LINE_BYTES + len(line[3]) for line in lines]), size // 4)
+        if charge > self._room:
+            lines, charge = self._that_fit(lines)
+            size = min(size, 4 * charge)
         if not lines:
             return
-        self._room -= size
+        self._room -= charge
         if not self._lines:
             self._shipper.watch(self)
         self._lines.extend(lines)
@@ -77,7 +82,7 @@ class AttemptLog:
             return (), 0
         total = 0
         for count, line in enumerate(lines):
-            size = 32 + len(line[3].encode()) + (len(dumpb(line[4])) if line[4] else 0)
+            size = LINE_BYTES + len(line[3]) + (len(dumpb(line[4])) if line[4] else 0)
             if total + size > self._room:
                 self._dropped = len(lines) - count
                 return lines[:count], total
@@ -150,7 +155,12 @@ class LogShipper:
         if self._timer is not None:
             self._timer.cancel()
         while self._sender is not None:
-            await asyncio.wait((self._sender,))
+            sender = self._sender
+            try:
+                await asyncio.wait((sender,))
+            except asyncio.CancelledError:  # the caller's patience is over
+                sender.cancel()
+                raise
 
     def _flush_open(self) -> None:
         self._timer = None

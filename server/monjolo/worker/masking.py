@@ -14,9 +14,7 @@ from urllib.parse import quote, quote_plus
 
 MASK = "***"
 SHORTEST = 4
-SHORTEST_LINE = (
-    8  # lines of a value of many lines (a key file) are secrets of their own: logs are cut at line ends
-)
+SHORTEST_LINE = 8  # lines of a value of many lines (a key file) are secrets of their own: logs are cut at line ends
 SHORTEST_CORE = 8  # of a base64 text that hides the value inside a larger one
 
 

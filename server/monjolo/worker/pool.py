@@ -58,23 +58,34 @@ class Crew:
         self.preparing = False
         self.starting = 0
         self.runners: list[Runner] = []
-        self.waiting: deque[Attempt] = deque()
+        self.waiting: deque[Attempt] = deque()  # for a slot, or until it is known which actions are async
+        self.waiting_side: deque[Attempt] = deque()
         self.actions: dict[str, bool] = {}
 
     def ready(self) -> Iterator[Runner]:
         return (runner for runner in self.runners if runner.state is RunnerState.READY)
 
-    def is_async(self, attempt: Attempt) -> bool:
-        return self.actions.get(attempt.task.action, False)
+    def enqueue(self, attempt: Attempt) -> None:
+        (self.waiting_side if self.actions.get(attempt.task.action) else self.waiting).append(attempt)
+
+    def learn(self, actions: dict[str, bool]) -> None:
+        self.actions = actions
+        for attempt in self.take_all():
+            self.enqueue(attempt)
+
+    def take_all(self) -> list[Attempt]:
+        taken = [*self.waiting, *self.waiting_side]
+        self.waiting.clear()
+        self.waiting_side.clear()
+        return taken
 
 
 class Pool:
-    def __init__(
-        self, settings: PoolSettings, place: RunnerPlace, door: WorkerDoor, events: PoolEvents
-    ) -> None:
+    def __init__(self, settings: PoolSettings, place: RunnerPlace, door: WorkerDoor, events: PoolEvents) -> None:
         self.settings = settings
         self._place, self._door, self._events = place, door, events
         self._crews: dict[Key, Crew] = {}
+        self._known: dict[tuple[str, Limits], Crew] = {}  # the same by what tasks ask for
         self._tasks: set[asyncio.Task[None]] = set()
         self._idle_timer: asyncio.TimerHandle | None = None
         self._closing = False
@@ -82,15 +93,20 @@ class Pool:
     # --- what the worker asks
 
     def add(self, attempt: Attempt) -> None:
-        crew = self._crew(attempt.task.digest, self._limits(attempt.task.limits))
-        crew.waiting.append(attempt)
+        task = attempt.task
+        crew = self._known.get((task.digest, task.limits))
+        if crew is None:
+            crew = self._crew(task.digest, self._limits(task.limits))
+            self._known[(task.digest, task.limits)] = crew
+        crew.enqueue(attempt)
         self._serve(crew)
 
     def withdraw(self, attempt: Attempt) -> None:
         """The attempt waits no more."""
         for crew in self._crews.values():
-            if attempt in crew.waiting:
-                crew.waiting.remove(attempt)
+            for queue in (crew.waiting, crew.waiting_side):
+                if attempt in queue:
+                    queue.remove(attempt)
         for runner in self.runners():
             if runner.reserved is attempt:
                 runner.reserved = None
@@ -114,13 +130,7 @@ class Pool:
         """Who waits in vain when every slot is held by a long task; not those whose runner is being made."""
         if not self.all_long():
             return []
-        return [
-            attempt
-            for crew in self._crews.values()
-            if any(crew.ready())
-            for attempt in crew.waiting
-            if not crew.is_async(attempt)
-        ]
+        return [attempt for crew in self._crews.values() if any(crew.ready()) for attempt in crew.waiting]
 
     def alone_waiting(self) -> int:
         """Tasks that need a free runner and have none; not those whose bundle is still being prepared."""
@@ -129,11 +139,11 @@ class Pool:
             for crew in self._crews.values()
             if crew.waiting and crew.bundle is not None
             for attempt in crew.waiting
-            if attempt.alone and not crew.is_async(attempt)
+            if attempt.alone
         )
 
     def waiting(self) -> list[Attempt]:
-        return [attempt for crew in self._crews.values() for attempt in crew.waiting]
+        return [attempt for crew in self._crews.values() for attempt in (*crew.waiting, *crew.waiting_side)]
 
     async def close(self) -> None:
         """Ends every runner. What is still in one is lost."""
@@ -160,7 +170,7 @@ class Pool:
             else:
                 self._watch_idle()
         for crew in self._crews.values():
-            if crew.waiting:
+            if crew.waiting or crew.waiting_side:
                 self._serve(crew)
         self._events.room()
 
@@ -171,27 +181,15 @@ class Pool:
             if not crew.starting:
                 self._start(crew)
             return
-        if not any(crew.ready()):
-            return
-        kept: deque[Attempt] = deque()
-        full = False  # no runner for sync ones; async ones behind them may still pass
+        while crew.waiting_side and (runner := self._side_place(crew)) is not None:
+            self._events.run(crew.waiting_side.popleft(), runner)
         while crew.waiting:
-            attempt = crew.waiting.popleft()
-            runner = None
-            if crew.is_async(attempt):
-                runner = self._side_place(crew)
-            elif not full:
-                runner = self._lane(crew, attempt)
-                full = runner is None
-            if runner is None:
-                kept.append(attempt)
-            else:
-                self._give(attempt, runner)
-            if full and not any(crew.actions.values()):
-                break
-        crew.waiting = kept + crew.waiting if kept else crew.waiting
-        if full and self._wants_more(crew):
-            self._start(crew)
+            lane = self._lane(crew, crew.waiting[0])
+            if lane is None:
+                if self._wants_more(crew):
+                    self._start(crew)
+                return
+            self._give(crew.waiting.popleft(), lane)
 
     def _give(self, attempt: Attempt, runner: Runner) -> None:
         self._events.run(attempt, runner)
@@ -199,8 +197,8 @@ class Pool:
             runner.blocked = True
 
     def _side_place(self, crew: Crew) -> Runner | None:
-        runner = min(crew.ready(), key=lambda runner: len(runner.side))
-        return runner if len(runner.side) < self.settings.side else None
+        runner = min(crew.ready(), key=lambda runner: len(runner.side), default=None)
+        return runner if runner is not None and len(runner.side) < self.settings.side else None
 
     def _lane(self, crew: Crew, attempt: Attempt) -> Runner | None:
         best = None
@@ -218,16 +216,15 @@ class Pool:
 
     def _busy_slots(self) -> int:
         return sum(
-            1
-            for crew in self._crews.values()
-            for runner in crew.runners
-            if runner.queue or runner.reserved is not None
+            1 for crew in self._crews.values() for runner in crew.runners if runner.queue or runner.reserved is not None
         )
 
     def _wants_more(self, crew: Crew) -> bool:
+        if crew.starting or len(crew.runners) >= self.settings.slots:
+            return False
         idle = sum(1 for runner in crew.ready() if not runner.queue and runner.reserved is None)
         starting = sum(other.starting for other in self._crews.values())
-        return not idle and not crew.starting and self._busy_slots() + starting < self.settings.slots
+        return not idle and self._busy_slots() + starting < self.settings.slots
 
     # --- starting and ending
 
@@ -266,13 +263,11 @@ class Pool:
             crew.runners.append(runner)
             await runner.start()
             runner.idle_since = asyncio.get_running_loop().time()
-            crew.actions = runner.actions
+            crew.learn(runner.actions)
         except RunnerFailed as error:
             failed = error
         except Exception as error:  # whatever the door says is the step's error, not the worker's end
-            failed = RunnerFailed(
-                TaskError(type(error).__name__, f"the module is not to be had: {error}"), False
-            )
+            failed = RunnerFailed(TaskError(type(error).__name__, f"the module is not to be had: {error}"), False)
         finally:
             crew.starting -= 1
         if failed is not None:
@@ -286,8 +281,7 @@ class Pool:
             self._remove(runner)
         if any(crew.ready()):
             return  # the others carry on
-        waiting, crew.waiting = crew.waiting, deque()
-        for attempt in waiting:
+        for attempt in crew.take_all():
             self._events.not_startable(attempt, failed.error, failed.crashed)
         self._events.room()
 
@@ -295,8 +289,9 @@ class Pool:
         for key, crew in list(self._crews.items()):
             if runner in crew.runners:
                 crew.runners.remove(runner)
-            if not crew.runners and not crew.starting and not crew.waiting:
+            if not (crew.runners or crew.starting or crew.waiting or crew.waiting_side):
                 del self._crews[key]
+                self._known = {known: other for known, other in self._known.items() if other is not crew}
 
     def _make_room(self) -> None:
         """Ends idle runners, the longest idle first, while all together take more than the budget."""

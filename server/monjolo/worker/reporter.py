@@ -76,7 +76,12 @@ class Reporter:
 
     async def close(self) -> None:
         while self._sender is not None:
-            await asyncio.wait((self._sender,))
+            sender = self._sender
+            try:
+                await asyncio.wait((sender,))
+            except asyncio.CancelledError:  # the caller's patience is over
+                sender.cancel()
+                raise
 
     def _wake(self) -> None:
         if self._sender is None:

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import resource
 import signal
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -27,6 +30,7 @@ from monjolo_sdk.wire import PROTOCOL_VERSION, Limits, TaskError
 
 INITIALIZE_SECONDS = 120.0
 KILL_GRACE_SECONDS = 1.0
+TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 PROTOCOL_ERRORS = (ValueError, KeyError, TypeError, AttributeError, IndexError)
 
 
@@ -62,9 +66,7 @@ class RunnerEvents(Protocol):
     def begun(self, attempt: Attempt, at: Any) -> None: ...
     def answered(self, attempt: Attempt, message: dict[str, Any], size: int) -> None: ...
     def said(self, attempt: Attempt, method: str, params: dict[str, Any], size: int) -> None: ...
-    def asked(
-        self, attempt: Attempt, method: str, params: dict[str, Any], answer: Callable[[Any], None]
-    ) -> None: ...
+    def asked(self, attempt: Attempt, method: str, params: dict[str, Any], answer: Callable[[Any], None]) -> None: ...
     def lost(self, attempt: Attempt, begun: bool, error: TaskError, tail: bytes) -> None: ...
     def changed(self, runner: Runner) -> None: ...
 
@@ -84,6 +86,7 @@ class Runner:
         self._channel: LineChannel | None = None
         self._last = 0
         self._hello: asyncio.Future[dict[str, Any]] | None = None
+        self._freed = False  # something ended in the lines at hand
         self._alone = asyncio.Event()
         self._why = ""  # what ended it, when it was us
 
@@ -178,6 +181,15 @@ class Runner:
         if self._process is not None:
             self._process.kill(grace_seconds)
 
+    def limit_processor_time(self, seconds: int | None) -> None:
+        """From now on; None takes the limit away. The kernel ends the runner with SIGXCPU when it is used up."""
+        limit = resource.RLIM_INFINITY
+        with suppress(OSError, ValueError, IndexError):
+            if seconds is not None:
+                stat = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+                limit = (int(stat[11]) + int(stat[12])) // TICKS_PER_SECOND + 1 + seconds
+            resource.prlimit(self.pid, resource.RLIMIT_CPU, (limit, resource.RLIM_INFINITY))
+
     async def others_alive(self) -> int:
         return await self._process.count_others() if self._process is not None else 0
 
@@ -220,9 +232,7 @@ class Runner:
             self.actions = {str(name): bool(action["async"]) for name, action in result["actions"].items()}
         except PROTOCOL_ERRORS as error:
             self.kill("it did not keep to the protocol", 0.0)
-            raise RunnerFailed(
-                TaskError("ProtocolBroken", f"the runner's greeting is wrong: {error}"), True
-            ) from None
+            raise RunnerFailed(TaskError("ProtocolBroken", f"the runner's greeting is wrong: {error}"), True) from None
         if self.state is RunnerState.STARTING:
             self.state = RunnerState.READY
 
@@ -243,6 +253,9 @@ class Runner:
             for line in lines:
                 if line:
                     self._message(_parse(line), len(line))
+            if self._freed:
+                self._freed = False
+                self._events.changed(self)
         except PROTOCOL_ERRORS as error:
             self._broken(f"it wrote a line that is not of the protocol ({type(error).__name__}: {error})")
 
@@ -288,8 +301,8 @@ class Runner:
         else:
             self.blocked = False
         self._alone.set()
+        self._freed = True
         self._events.answered(attempt, message, size)
-        self._events.changed(self)
 
     def _broken(self, reason: str) -> None:
         """The protocol is broken or the output ended: nothing it says counts any more."""

@@ -18,9 +18,7 @@ class Services:
         self._door = door
         self._open: set[asyncio.Task[None]] = set()
 
-    def serve(
-        self, attempt: Attempt, method: str, params: dict[str, Any], answer: Callable[[Any], None]
-    ) -> None:
+    def serve(self, attempt: Attempt, method: str, params: dict[str, Any], answer: Callable[[Any], None]) -> None:
         """Answers in its own time; a runner that asks without end is told to stop asking."""
         if len(self._open) >= MAX_OPEN_QUESTIONS:
             answer(_refusal("TooManyQuestions", "too many questions are open at once"))

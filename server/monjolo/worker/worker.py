@@ -97,9 +97,7 @@ class Worker:
             idle_seconds=settings.idle_seconds,
             limits=settings.limits,
         )
-        self._attempts = Attempts(
-            self.name, self._broker, self._door, self._clock, pool, place, self._changed.set
-        )
+        self._attempts = Attempts(self.name, self._broker, self._door, self._clock, pool, place, self._changed.set)
         beats = Heartbeats(self.name, self._broker, self._clock, self.settings, self._attempts)
         create = asyncio.get_running_loop().create_task
         self._tasks = [create(self._consume()), create(self._obey()), create(beats.run())]

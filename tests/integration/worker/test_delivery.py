@@ -60,9 +60,7 @@ async def test_an_at_most_once_task_begins_only_with_a_permit(
     assert mark.read_text() == "begun\n"
 
 
-async def test_a_permit_past_its_deadline_does_not_start_it(
-    worker: Worker, broker: FakeBroker, tmp_path: Path
-) -> None:
+async def test_a_permit_past_its_deadline_does_not_start_it(worker: Worker, broker: FakeBroker, tmp_path: Path) -> None:
     mark = tmp_path / "mark"
     one = task("nap", {"seconds": 0.0, "mark": str(mark)}, at_most_once=True)
     broker.put(one)

@@ -66,9 +66,7 @@ async def test_sys_exit_is_an_ordinary_failure(worker: Worker, broker: FakeBroke
         '{"jsonrpc": "2.0", "method": "unheard-of", "params": {"task": "1"}}\n',
     ],
 )
-async def test_json_that_is_not_of_the_protocol_ends_the_runner(
-    worker: Worker, broker: FakeBroker, line: str
-) -> None:
+async def test_json_that_is_not_of_the_protocol_ends_the_runner(worker: Worker, broker: FakeBroker, line: str) -> None:
     await ends_as(broker, task("break_protocol", {"line": line}), "crashed")
 
 

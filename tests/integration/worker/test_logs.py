@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 
 from monjolo.worker.worker import Worker
@@ -15,9 +14,7 @@ def batches(broker: FakeBroker, one: Task) -> list[LogBatch]:
     return [batch for batch in broker.log_batches if batch.run_id == one.run_id]
 
 
-async def test_lines_are_numbered_without_a_gap_and_stored_before_the_end(
-    worker: Worker, broker: FakeBroker
-) -> None:
+async def test_lines_are_numbered_without_a_gap_and_stored_before_the_end(worker: Worker, broker: FakeBroker) -> None:
     one = task("speak", {"lines": 5_000})
     broker.put(one)
     await broker.finished(one)
@@ -72,9 +69,8 @@ async def test_a_store_that_is_slow_slows_the_writer_and_loses_nothing(worker: W
     broker.store_open.clear()
     one = task("print_lines", {"lines": 200_000, "width": 120})
     broker.put(one)
-    await asyncio.sleep(1.5)
+    await broker.until(lambda: worker.attempts.shipper.full)
     assert not broker.of(one, Finished)
-    assert worker.attempts.shipper.full
     broker.store_open.set()
     assert (await broker.finished(one, 60)).status == "succeeded"
     assert len(broker.lines(one)) == 200_000

@@ -76,9 +76,7 @@ async def test_a_task_past_a_second_is_leased_and_those_behind_it_go_back(
     assert all(len(broker.of(one)) == 1 for one in behind)
 
 
-async def test_nothing_is_taken_while_every_slot_is_held_by_a_long_task(
-    start: StartWorker, broker: FakeBroker
-) -> None:
+async def test_nothing_is_taken_while_every_slot_is_held_by_a_long_task(start: StartWorker, broker: FakeBroker) -> None:
     await start(WorkerSettings(slots=1))
     long, first, second = task("nap", {"seconds": 2.5}), task("noop"), task("noop")
     broker.put(long)

@@ -56,9 +56,7 @@ async def test_after_a_cancel_a_step_leaves_no_process(worker: Worker, broker: F
     assert alive(marker) == []
 
 
-async def test_a_step_that_heeds_its_cancel_but_left_processes_leaves_none(
-    worker: Worker, broker: FakeBroker
-) -> None:
+async def test_a_step_that_heeds_its_cancel_but_left_processes_leaves_none(worker: Worker, broker: FakeBroker) -> None:
     marker = f"heed-{time.time_ns()}"
     one = task("scatter_and_heed", {"marker": marker})
     broker.put(one)
@@ -170,9 +168,7 @@ async def test_when_the_worker_is_killed_everything_below_it_goes(broker: FakeBr
     await broker.until(lambda: alive(marker) == [], 10)
 
 
-async def test_drain_lets_the_begun_finish_and_gives_the_others_back(
-    start: StartWorker, broker: FakeBroker
-) -> None:
+async def test_drain_lets_the_begun_finish_and_gives_the_others_back(start: StartWorker, broker: FakeBroker) -> None:
     worker = await start(WorkerSettings(slots=1))
     begun = task("nap", {"seconds": 1.2}, alone=True)
     waiting = task("nap", {"seconds": 1.2}, alone=True)

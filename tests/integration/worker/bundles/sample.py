@@ -114,6 +114,7 @@ def scatter_quietly(marker: str) -> None:
 @module.action()
 def end_process(code: int = 3) -> None:
     print("about to go", flush=True)
+    time.sleep(0.2)
     os._exit(code)
 
 
