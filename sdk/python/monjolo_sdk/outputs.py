@@ -82,8 +82,12 @@ def _scalar(value: Any, path: str) -> Json:
 
 
 def _key(key: Any, path: str) -> str:
+    if type(key) is str:
+        return key
+    if isinstance(key, enum.Enum):
+        return _key(key.value, path)
     if isinstance(key, str):
-        return str.__str__(key if not isinstance(key, enum.Enum) else key.value)
+        return str.__str__(key)
     if isinstance(key, int) and not isinstance(key, bool):
         return str(key)
     where = path.lstrip(".") or "the output"
