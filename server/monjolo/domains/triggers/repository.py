@@ -37,7 +37,10 @@ def list_of_flow(connection: Connection, flow_id: str) -> list[Trigger]:
 
 def find_hook(connection: Connection, path: str) -> Trigger | None:
     """By path alone: whoever calls has no workspace. There is one now; later the path will begin with it."""
-    sql = f"SELECT {_TRIGGER} FROM triggers WHERE path = ?"  # noqa: S608
+    sql = (
+        f"SELECT {_TRIGGER} FROM triggers"  # noqa: S608
+        " WHERE workspace_id IN (SELECT id FROM workspaces) AND path = ?"
+    )
     row = connection.execute(sql, (path,)).fetchone()
     return _trigger(row) if row else None
 
@@ -63,7 +66,9 @@ def list_for_event(connection: Connection, workspace_id: str, types: Sequence[st
 
 def listened_events(connection: Connection) -> frozenset[tuple[str, str]]:
     """(workspace, event type) of every event that some flow waits for."""
-    rows = connection.execute("SELECT DISTINCT workspace_id, event FROM triggers WHERE event IS NOT NULL AND enabled = 1")
+    rows = connection.execute(
+        "SELECT DISTINCT workspace_id, event FROM triggers WHERE event IS NOT NULL AND enabled = 1"
+    )
     return frozenset((row[0], row[1]) for row in rows)
 
 
