@@ -50,7 +50,25 @@ def test_a_recipe_is_valid_and_named_like_its_file(path: Path, built_in: BuiltIn
     document = parse(source).document
     assert document is not None
     assert document["id"] == path.stem
-    assert compile_plan is not None
+    resolved = {uses: action for uses in _uses(document) if (action := built_in.resolve(uses)) is not None}
+    assert compile_plan(document, path.stem, 1, resolved).plan is not None
+
+
+def _uses(value: Any) -> set[str]:
+    """Every action that a document names, however deep."""
+    if isinstance(value, list):
+        return {uses for item in value for uses in _uses(item)}
+    if not isinstance(value, dict):
+        return set()
+    own = {value["uses"]} if isinstance(value.get("uses"), str) else set()
+    return own | {uses for item in value.values() for uses in _uses(item)}
+
+
+def test_the_how_to_shows_a_valid_flow(built_in: BuiltIn) -> None:
+    blocks = (ROOT / "docs" / "howto" / "backup.md").read_text(encoding="utf-8").split("```yaml\n")[1:]
+    flows = [block.partition("```")[0] for block in blocks if block.startswith("schema:")]
+    assert len(flows) == 1
+    assert validate(flows[0], built_in) == []
 
 
 def test_examples_of_every_action_have_known_inputs(built_in: BuiltIn) -> None:
