@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from monjolo.engine import graph, steps
 from monjolo.engine.commands import CancelChild, CancelTask, StartTimer
 from monjolo.engine.draft import Draft
@@ -19,11 +17,9 @@ def cancel_run(draft: Draft, how: str, reason: str, force: bool) -> None:
     scope = draft.head.scope
     if not force and (scope.closing is not None or scope.phase is not Phase.BODY):
         return
-    draft.head = replace(
-        draft.head, scope=_closed(scope, how, force), cancel_reason=draft.head.cancel_reason or reason
-    )
+    draft.head = draft.head._replace(scope=_closed(scope, how, force), cancel_reason=draft.head.cancel_reason or reason)
     if how != "returned" and draft.head.status is not RunStatus.CANCELLING:
-        draft.set_head(replace(draft.head, status=RunStatus.CANCELLING, reason=reason))
+        draft.set_head(draft.head._replace(status=RunStatus.CANCELLING, reason=reason))
     _sweep(draft, "", how, force)
 
 
@@ -32,11 +28,11 @@ def time_out(draft: Draft, key: str) -> None:
     step = draft.step(key)
     if step.scope is not None:
         force = step.scope.phase is not Phase.BODY
-        draft.put(key, step, replace(step, scope=_closed(step.scope, "timed_out", force)))
+        draft.put(key, step, step._replace(scope=_closed(step.scope, "timed_out", force)))
         _sweep(draft, key, "timed_out", force)
     elif step.fan is not None:
         error = Error("Timeout", "the step's timeout passed", step=key)
-        draft.put(key, step, replace(step, fan=replace(step.fan, closing="timed_out", error=error)))
+        draft.put(key, step, step._replace(fan=step.fan._replace(closing="timed_out", error=error)))
         _sweep(draft, key, "timed_out", False)
     elif step.reason == "subflow":
         _cancel_child(draft, key, step, "timing_out")
@@ -60,10 +56,10 @@ def force(draft: Draft, key: str) -> None:
 
 def _closed(scope: ScopeState, how: str, force: bool) -> ScopeState:
     if scope.phase is not Phase.BODY:  # the body's outcome stands; only its handlers are cut short
-        return replace(scope, closing="forced")
+        return scope._replace(closing="forced")
     error = Error("Timeout", "the timeout passed") if how == "timed_out" else None
     outcome = scope.outcome if scope.closing else _OUTCOMES[how]
-    return replace(scope, closing="forced" if force else how, outcome=outcome, error=scope.error or error)
+    return scope._replace(closing="forced" if force else how, outcome=outcome, error=scope.error or error)
 
 
 def _sweep(draft: Draft, top: str, how: str, forced: bool) -> None:
@@ -87,14 +83,14 @@ def _close_step(draft: Draft, key: str, step: StepState, how: str, forced: bool)
     if step.scope is not None:
         below = "cancelled" if how == "timed_out" else how
         if step.scope.closing is None or forced:
-            draft.put(key, step, replace(step, scope=_closed(step.scope, below, forced)))
+            draft.put(key, step, step._replace(scope=_closed(step.scope, below, forced)))
     elif step.fan is not None:
-        draft.put(key, step, replace(step, fan=replace(step.fan, closing=step.fan.closing or how)))
+        draft.put(key, step, step._replace(fan=step.fan._replace(closing=step.fan.closing or how)))
     elif step.reason in ("cancelling", "timing_out"):
         if forced:
             force(draft, key)
     elif step.status is StepStatus.RUNNING:
-        draft.put(key, step, replace(step, reason="cancelling"))
+        draft.put(key, step, step._replace(reason="cancelling"))
         draft.order(CancelTask(key, step.token))
         draft.order(StartTimer(key, "force_cancel", step.token, draft.at + FORCE_AFTER))
     elif draft.step_plan(key).kind is StepKind.SUBFLOW and step.reason == "subflow":
@@ -106,6 +102,6 @@ def _close_step(draft: Draft, key: str, step: StepState, how: str, forced: bool)
 
 
 def _cancel_child(draft: Draft, key: str, step: StepState, reason: str) -> None:
-    draft.put(key, step, replace(step, reason=reason))
+    draft.put(key, step, step._replace(reason=reason))
     draft.order(CancelChild(key, step.child, step.token, reason))
     draft.order(StartTimer(key, "force_cancel", step.token, draft.at + 2 * FORCE_AFTER))

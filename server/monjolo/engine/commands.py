@@ -79,13 +79,5 @@ class CancelChild:
 
 
 Command = (
-    Dispatch
-    | CancelTask
-    | Permit
-    | StartTimer
-    | ClearTimers
-    | AcquireSlot
-    | ReleaseSlot
-    | StartChild
-    | CancelChild
+    Dispatch | CancelTask | Permit | StartTimer | ClearTimers | AcquireSlot | ReleaseSlot | StartChild | CancelChild
 )

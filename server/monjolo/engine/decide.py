@@ -6,7 +6,6 @@ It never raises for anything a flow, a module or a worker does; an `IllegalTrans
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import assert_never
 
 from monjolo.engine import cancelling, events, scopes, steps
@@ -71,7 +70,7 @@ def _create(draft: Draft) -> None:
         error = Error("ExpressionError", f"concurrency.key: {slot.message}")
         scopes.end_run(draft, RunStatus.FAILED, "concurrency_key_failed", error)
         return
-    draft.set_head(replace(draft.head, slot=slot, reason="concurrency"))
+    draft.set_head(draft.head._replace(slot=slot, reason="concurrency"))
     draft.order(AcquireSlot("", slot, concurrency.limit, concurrency.on_limit))
 
 
@@ -94,12 +93,12 @@ def _slot_refused(draft: Draft, key: str, how: str) -> None:
     if not key:
         if draft.head.status is RunStatus.QUEUED:
             status = RunStatus.SKIPPED if how == "skip" else RunStatus.FAILED
-            draft.set_head(replace(draft.head, slot=None))
+            draft.set_head(draft.head._replace(slot=None))
             scopes.end_run(draft, status, "concurrency_limit", None if how == "skip" else error)
         return
     step = draft.get(key)
     if step is not None and step.status is StepStatus.WAITING and step.reason == "concurrency":
-        draft.put(key, step, replace(step, slot=None))
+        draft.put(key, step, step._replace(slot=None))
         if how == "skip":
             steps.end(draft, key, StepStatus.SKIPPED, "concurrency_limit")
         else:
@@ -134,7 +133,7 @@ def _task_told(
                 _started(draft, key, step)
         case events.TaskClaimed(worker=worker):
             if plan.at_most_once and step.status is StepStatus.QUEUED:
-                _started(draft, key, replace(step, permitted=True))
+                _started(draft, key, step._replace(permitted=True))
                 draft.order(Permit(key, step.token, worker))
         case events.TaskFinished():
             steps.finished(draft, key, step, event)
@@ -161,7 +160,7 @@ def _task_told(
 
 
 def _started(draft: Draft, key: str, step: StepState) -> None:
-    new = replace(step, status=StepStatus.RUNNING, reason=None, started_at=step.started_at or draft.at)
+    new = step._replace(status=StepStatus.RUNNING, reason=None, started_at=step.started_at or draft.at)
     old = draft.step(key)
     draft.put(key, old, new)
     if draft.step_plan(key).queue_timeout is not None:
@@ -190,9 +189,7 @@ def _timer_fired(draft: Draft, event: events.TimerFired) -> None:
             cancelling.force(draft, key)
 
 
-def _child_told(
-    draft: Draft, event: events.ChildAccepted | events.ChildRefused | events.ChildFinished
-) -> None:
+def _child_told(draft: Draft, event: events.ChildAccepted | events.ChildRefused | events.ChildFinished) -> None:
     step = draft.get(event.key)
     if step is None or step.status is not StepStatus.WAITING or step.token != event.token:
         return
@@ -200,7 +197,7 @@ def _child_told(
     assert subflow is not None
     match event:
         case events.ChildAccepted(child=child):
-            draft.put(event.key, step, replace(step, child=child))
+            draft.put(event.key, step, step._replace(child=child))
             if not subflow.wait:
                 steps.end(draft, event.key, StepStatus.SUCCEEDED, output={"run": child})
         case events.ChildRefused(error=error):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from monjolo.engine import graph
@@ -117,7 +117,7 @@ class Draft:
         check_step(key, old.status, new.status)
         change = _is_active(new) - _is_active(old)
         if change:
-            self.head = replace(self.head, active=self.head.active + change)
+            self.head = self.head._replace(active=self.head.active + change)
         self._steps[key] = new
         return new
 
@@ -134,10 +134,10 @@ class Draft:
 
     def set_scope(self, parent: str, scope: ScopeState) -> None:
         if not parent:
-            self.head = replace(self.head, scope=scope)
+            self.head = self.head._replace(scope=scope)
         else:
             old = self.step(parent)
-            self.put(parent, old, replace(old, scope=scope))
+            self.put(parent, old, old._replace(scope=scope))
 
     def items(self, key: str) -> list[Json]:
         return self._items.get(key) or self.state.items.get(key) or []
@@ -186,4 +186,4 @@ class Draft:
         if self.head.status in (RunStatus.RUNNING, RunStatus.WAITING):
             status = RunStatus.RUNNING if self.head.active else RunStatus.WAITING
             if status is not self.head.status:
-                self.set_head(replace(self.head, status=status))
+                self.set_head(self.head._replace(status=status))

@@ -5,9 +5,7 @@ from __future__ import annotations
 from monjolo.engine.types import Duration, Instant, RetryPlan
 
 
-def may_retry(
-    plan: RetryPlan, tries: int, retryable: bool, first_at: Instant, at: Instant, delay: Duration
-) -> bool:
+def may_retry(plan: RetryPlan, tries: int, retryable: bool, first_at: Instant, at: Instant, delay: Duration) -> bool:
     """`tries` counts the step's own attempts so far (those lost with a worker are not its fault)."""
     if not retryable or tries >= plan.max_attempts:
         return False

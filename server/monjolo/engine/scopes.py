@@ -5,8 +5,6 @@ A worklist instead of recursion: two thousand steps that are skipped in a row co
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from monjolo.engine import cancelling, graph, steps
 from monjolo.engine.commands import ClearTimers, ReleaseSlot, StartTimer
 from monjolo.engine.draft import Draft
@@ -52,9 +50,7 @@ _RUN_STATUS = {
 
 def begin_run(draft: Draft) -> None:
     scope = ScopeState(open=len(draft.plan.body.steps))
-    draft.set_head(
-        replace(draft.head, status=RunStatus.RUNNING, reason=None, scope=scope, started_at=draft.at)
-    )
+    draft.set_head(draft.head._replace(status=RunStatus.RUNNING, reason=None, scope=scope, started_at=draft.at))
     if draft.plan.timeout is not None:
         draft.order(StartTimer("", "timeout", 0, draft.at + draft.plan.timeout))
     draft.opened.append("")
@@ -156,7 +152,7 @@ def _follow(draft: Draft, key: str) -> None:
     for follower in plan.dependents:
         _need_ended(draft, graph.sibling(key, plan.id, follower), failed, blocked)
     scope = draft.scope(parent)
-    scope = replace(scope, open=scope.open - 1)
+    scope = scope._replace(open=scope.open - 1)
     if failed:
         scope = _with_failure(scope, step)
     draft.set_scope(parent, scope)
@@ -167,10 +163,10 @@ def _follow(draft: Draft, key: str) -> None:
 def _with_failure(scope: ScopeState, step: StepState) -> ScopeState:
     error = step.error or Error("StepFailed", f"a step ended {step.status}")
     if scope.phase is not Phase.BODY:
-        return replace(scope, handler_error=scope.handler_error or error)
+        return scope._replace(handler_error=scope.handler_error or error)
     if scope.closing is not None or scope.error is not None:
         return scope
-    return replace(scope, error=error, outcome="crashed" if step.status is StepStatus.CRASHED else "failed")
+    return scope._replace(error=error, outcome="crashed" if step.status is StepStatus.CRASHED else "failed")
 
 
 def _need_ended(draft: Draft, key: str, failed: bool, blocked: bool) -> None:
@@ -180,7 +176,7 @@ def _need_ended(draft: Draft, key: str, failed: bool, blocked: bool) -> None:
         return
     old = draft.get(key)
     join = old or StepState(unmet=len(plan.needs))
-    join = replace(join, unmet=join.unmet - 1, bad=join.bad + failed, blocked=join.blocked + blocked)
+    join = join._replace(unmet=join.unmet - 1, bad=join.bad + failed, blocked=join.blocked + blocked)
     draft.put(key, old or StepState(), join)
     if not join.unmet:
         _consider(draft, key, plan, bad=join.bad, blocked=join.blocked)
@@ -201,7 +197,7 @@ def _drained(draft: Draft, parent: str) -> None:
     for phase in nexts:
         listed = graph.scope_plan(draft.plan, plan, phase, None)
         if listed is not None and listed.steps:
-            draft.set_scope(parent, replace(scope, open=len(listed.steps), phase=phase, closing=None))
+            draft.set_scope(parent, scope._replace(open=len(listed.steps), phase=phase, closing=None))
             draft.opened.append(parent)
             return
     if parent:
@@ -225,9 +221,7 @@ def _close_container(draft: Draft, key: str, scope: ScopeState) -> None:
 def _outputs_of_list(draft: Draft, key: str) -> Json:
     plan, case = draft.step_plan(key), draft.step(key).case
     listed = graph.scope_plan(draft.plan, plan, Phase.BODY, case)
-    outputs = (
-        {step.id: draft.step(graph.child_key(key, step)).output for step in listed.steps} if listed else {}
-    )
+    outputs = {step.id: draft.step(graph.child_key(key, step)).output for step in listed.steps} if listed else {}
     return {"case": case, "steps": outputs} if plan.switch is not None else outputs
 
 
@@ -257,9 +251,7 @@ def end_run(draft: Draft, status: RunStatus, reason: str | None = None, error: E
     if draft.plan.timeout is not None:
         draft.order(ClearTimers(""))
     draft.set_head(
-        replace(
-            head, status=status, reason=reason, error=error, outputs=outputs, slot=None, finished_at=draft.at
-        )
+        head._replace(status=status, reason=reason, error=error, outputs=outputs, slot=None, finished_at=draft.at)
     )
 
 
@@ -277,7 +269,7 @@ def _start_items(draft: Draft, key: str) -> None:
             _end_fan_out(draft, key, plan, fan)
         return
     first = fan.next
-    draft.put(key, step, replace(step, fan=replace(fan, next=first + room, live=fan.live + room)))
+    draft.put(key, step, step._replace(fan=fan._replace(next=first + room, live=fan.live + room)))
     for index in range(first, first + room):
         steps.begin(draft, graph.item_key(key, index))
 
@@ -289,14 +281,14 @@ def _item_ended(draft: Draft, key: str, item: StepState) -> None:
     assert fan is not None
     assert plan.for_each is not None
     policy = plan.for_each.on_item_error
-    fan = replace(fan, live=fan.live - 1)
+    fan = fan._replace(live=fan.live - 1)
     if item.status in STEP_FAILED and not fan.closing:
         fan = _with_failed_item(fan, index, item, policy)
     output = item.output if item.status is StepStatus.SUCCEEDED else None
     if policy == "collect":
         error = None if item.error is None else {"type": item.error.type, "message": item.error.message}
         output = {"status": str(item.status), "output": output, "error": error}
-    draft.put(fan_key, step, replace(step, fan=fan))
+    draft.put(fan_key, step, step._replace(fan=fan))
     draft.item_ended(fan_key, index, output)
     draft.forget(key)
     if plan.item is not None:
@@ -307,12 +299,12 @@ def _item_ended(draft: Draft, key: str, item: StepState) -> None:
 
 def _with_failed_item(fan: FanOut, index: int, item: StepState, policy: str) -> FanOut:
     named = fan.failed_items if len(fan.failed_items) >= _FAILED_ITEMS_NAMED else (*fan.failed_items, index)
-    fan = replace(fan, failed=fan.failed + 1, failed_items=named)
+    fan = fan._replace(failed=fan.failed + 1, failed_items=named)
     if policy != "fail":
         return fan
     cause = item.error or Error("StepFailed", f"it ended {item.status}")
     error = Error(cause.type, f"item {index}: {cause.message}", cause.traceback, cause.step, cause.details)
-    return replace(fan, closing="failed", error=error)
+    return fan._replace(closing="failed", error=error)
 
 
 def _end_fan_out(draft: Draft, key: str, plan: StepPlan, fan: FanOut) -> None:

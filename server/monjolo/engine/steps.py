@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from monjolo.engine import events, graph
 from monjolo.engine.commands import (
     AcquireSlot,
@@ -33,9 +31,7 @@ from monjolo.engine.types import (
 )
 from monjolo.engine.values import Failure
 
-_GRACE_FOR_REPORTS = (
-    2 * SECOND
-)  # a task may have begun just before its queue_timeout, its report still on the way
+_GRACE_FOR_REPORTS = 2 * SECOND  # a task may have begun just before its queue_timeout, its report still on the way
 
 
 def slot_key(draft: Draft, key: str, prefix: str, concurrency: ConcurrencyPlan) -> str | Failure:
@@ -61,7 +57,7 @@ def admit(draft: Draft, key: str, plan: StepPlan) -> None:
     draft.put(
         key,
         step,
-        replace(step, status=StepStatus.WAITING, reason="concurrency", slot=slot, ready_at=draft.at),
+        step._replace(status=StepStatus.WAITING, reason="concurrency", slot=slot, ready_at=draft.at),
     )
     draft.order(AcquireSlot(key, slot, concurrency.limit, concurrency.on_limit))
 
@@ -98,7 +94,7 @@ def dispatch(draft: Draft, key: str) -> None:
     if isinstance(inputs, Failure):
         fail_expression(draft, key, "with", inputs)
         return
-    _send(draft, key, plan, replace(step, attempt=step.attempt + 1, error=None), inputs.value)
+    _send(draft, key, plan, step._replace(attempt=step.attempt + 1, error=None), inputs.value)
 
 
 def dispatch_again(draft: Draft, key: str, *, alone: bool) -> None:
@@ -109,15 +105,14 @@ def dispatch_again(draft: Draft, key: str, *, alone: bool) -> None:
     if isinstance(inputs, Failure):
         fail_expression(draft, key, "with", inputs)
         return
-    _send(draft, key, plan, replace(step, alone=alone, permitted=False), inputs.value)
+    _send(draft, key, plan, step._replace(alone=alone, permitted=False), inputs.value)
 
 
 def _send(draft: Draft, key: str, plan: StepPlan, step: StepState, inputs: Json) -> None:
     alone = step.alone or plan.at_most_once
     queue_timeout = plan.queue_timeout
     ready_at = step.ready_at or draft.at
-    new = replace(
-        step,
+    new = step._replace(
         status=StepStatus.QUEUED,
         reason=None,
         token=step.token + 1,
@@ -128,9 +123,7 @@ def _send(draft: Draft, key: str, plan: StepPlan, step: StepState, inputs: Json)
     )
     draft.put(key, draft.step(key), new)
     not_after = None if queue_timeout is None else draft.at + queue_timeout
-    draft.order(
-        Dispatch(key, new.token, new.attempt, inputs, alone, plan.at_most_once, plan.timeout, not_after)
-    )
+    draft.order(Dispatch(key, new.token, new.attempt, inputs, alone, plan.at_most_once, plan.timeout, not_after))
     if not_after is not None:
         draft.order(StartTimer(key, "queue_timeout", new.token, not_after + _GRACE_FOR_REPORTS))
 
@@ -139,7 +132,7 @@ def finished(draft: Draft, key: str, step: StepState, event: events.TaskFinished
     if draft.step_plan(key).at_most_once and not step.permitted:
         return  # it was never allowed to start, so it cannot have an outcome
     if step.started_at is None and event.started_at is not None:
-        step = draft.put(key, step, replace(step, started_at=event.started_at))
+        step = draft.put(key, step, step._replace(started_at=event.started_at))
     match event.status:
         case "succeeded":
             end(draft, key, StepStatus.SUCCEEDED, output=event.output)
@@ -154,7 +147,7 @@ def finished(draft: Draft, key: str, step: StepState, event: events.TaskFinished
 def _failed(draft: Draft, key: str, step: StepState, event: events.TaskFinished) -> None:
     plan, retry = draft.step_plan(key), draft.step_plan(key).retry
     error = event.error or Error("Error", "the step failed and gave no reason")
-    error = replace(error, step=key)
+    error = error._replace(step=key)
     tries = step.attempt - step.crashes
     delay = delay_before(retry, tries, draft.state.seed, key, event.retry_after)
     first = step.ready_at or draft.at
@@ -166,7 +159,7 @@ def _failed(draft: Draft, key: str, step: StepState, event: events.TaskFinished)
             return
         again = wanted.value is True
     if again:
-        _wait_for_retry(draft, key, replace(step, error=error), delay, "retry")
+        _wait_for_retry(draft, key, step._replace(error=error), delay, "retry")
         return
     status = StepStatus.TIMED_OUT if event.status == "timed_out" else StepStatus.FAILED
     end(
@@ -180,14 +173,14 @@ def _failed(draft: Draft, key: str, step: StepState, event: events.TaskFinished)
 
 def _wait_for_retry(draft: Draft, key: str, step: StepState, delay: Duration, reason: str) -> None:
     wake_at = draft.at + delay
-    draft.put(key, draft.step(key), replace(step, status=StepStatus.RETRYING, reason=reason, wake_at=wake_at))
+    draft.put(key, draft.step(key), step._replace(status=StepStatus.RETRYING, reason=reason, wake_at=wake_at))
     draft.order(StartTimer(key, "retry", step.token, wake_at))
 
 
 def worker_lost(draft: Draft, key: str, step: StepState, error: Error | None = None) -> None:
     """The attempt went down with its worker: not the step's fault, but not for ever."""
     plan = draft.step_plan(key)
-    error = replace(error or Error("WorkerLost", "the worker that ran the step is gone"), step=key)
+    error = (error or Error("WorkerLost", "the worker that ran the step is gone"))._replace(step=key)
     if plan.at_most_once and step.permitted:
         end(draft, key, StepStatus.UNKNOWN, "worker_lost_after_permit", error=error)
     elif step.reason == "cancelling" or is_closing(draft, key):
@@ -196,12 +189,12 @@ def worker_lost(draft: Draft, key: str, step: StepState, error: Error | None = N
         end(draft, key, StepStatus.CRASHED, "max_crashes", error=error)
     else:
         crashes = step.crashes + 1
-        lost = replace(step, crashes=crashes, alone=True, error=error, permitted=False)
+        lost = step._replace(crashes=crashes, alone=True, error=error, permitted=False)
         delay = 0 if crashes == 1 else min(30 * SECOND, SECOND << (crashes - 2))
         if delay:
             _wait_for_retry(draft, key, lost, delay, "worker_lost")
         else:
-            draft.put(key, draft.step(key), replace(lost, status=StepStatus.RETRYING))
+            draft.put(key, draft.step(key), lost._replace(status=StepStatus.RETRYING))
             dispatch(draft, key)
 
 
@@ -233,8 +226,7 @@ def _open(draft: Draft, key: str, plan: StepPlan, case: str | None) -> None:
     step = draft.step(key)
     scope = graph.scope_plan(draft.plan, plan, Phase.BODY, case)
     count = len(scope.steps) if scope else 0
-    new = replace(
-        step,
+    new = step._replace(
         status=StepStatus.RUNNING,
         reason=None,
         case=case,
@@ -262,7 +254,7 @@ def _switch(draft: Draft, key: str, plan: StepPlan) -> None:
     case = name if name in dict(plan.cases) else None
     if case is None and plan.default is None:
         step = draft.step(key)
-        draft.put(key, step, replace(step, status=StepStatus.RUNNING, started_at=draft.at))
+        draft.put(key, step, step._replace(status=StepStatus.RUNNING, started_at=draft.at))
         end(draft, key, StepStatus.SUCCEEDED, "no_case", output={"case": None, "steps": {}})
         return
     _open(draft, key, plan, case)
@@ -293,8 +285,7 @@ def _begin_fan_out(draft: Draft, key: str, plan: StepPlan) -> None:
         items = [items[start : start + size] for start in range(0, len(items), size)]
     step = draft.step(key)
     draft.store_items(key, items)
-    new = replace(
-        step,
+    new = step._replace(
         status=StepStatus.RUNNING,
         reason=None,
         fan=FanOut(total=len(items)),
@@ -313,8 +304,7 @@ def _begin_subflow(draft: Draft, key: str, plan: StepPlan) -> None:
         fail_expression(draft, key, "subflow.inputs", inputs)
         return
     step = draft.step(key)
-    new = replace(
-        step,
+    new = step._replace(
         status=StepStatus.WAITING,
         reason="subflow",
         token=step.token + 1,
@@ -327,9 +317,7 @@ def _begin_subflow(draft: Draft, key: str, plan: StepPlan) -> None:
     _start_timeout(draft, key, plan, new.token)
 
 
-def child_finished(
-    draft: Draft, key: str, step: StepState, subflow: SubflowPlan, event: events.ChildFinished
-) -> None:
+def child_finished(draft: Draft, key: str, step: StepState, subflow: SubflowPlan, event: events.ChildFinished) -> None:
     output = {"run": step.child, "status": event.status, "outputs": event.outputs}
     if event.status == "succeeded" or (event.status == "skipped" or not subflow.propagate_failure):
         end(draft, key, StepStatus.SUCCEEDED, output=output)
@@ -357,8 +345,7 @@ def _sleep(draft: Draft, key: str, plan: StepPlan) -> None:
     draft.put(
         key,
         step,
-        replace(
-            step,
+        step._replace(
             status=StepStatus.WAITING,
             reason="sleep",
             token=step.token + 1,
@@ -376,7 +363,7 @@ def _return(draft: Draft, key: str, plan: StepPlan) -> None:
     if isinstance(value, Failure):
         fail_expression(draft, key, "return", value)
         return
-    draft.head = replace(draft.head, returned={"outputs": value.value})
+    draft.head = draft.head._replace(returned={"outputs": value.value})
     end(draft, key, StepStatus.SUCCEEDED, output=value.value)
     draft.returning = True
 
@@ -388,9 +375,7 @@ def _fail(draft: Draft, key: str, plan: StepPlan) -> None:
         fail_expression(draft, key, "fail", value)
         return
     given = value.value if isinstance(value.value, dict) else {"message": value.value}
-    error = Error(
-        str(given.get("type") or "Failed"), str(given.get("message")), step=key, details=given.get("details")
-    )
+    error = Error(str(given.get("type") or "Failed"), str(given.get("message")), step=key, details=given.get("details"))
     end(draft, key, StepStatus.FAILED, "failed", error=error)
 
 
@@ -413,8 +398,7 @@ def end(
 ) -> None:
     """The step's last change; what follows from it is settled before the decision is done."""
     old = draft.step(key)
-    new = replace(
-        old,
+    new = old._replace(
         status=status,
         reason=reason,
         output=output,

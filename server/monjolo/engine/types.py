@@ -1,6 +1,7 @@
 """The nouns of the engine: what a flow is once compiled (the Plan), and where a run stands (the State).
 
-Everything here is frozen, except `State`, which `evolve` alone changes. Standard library only.
+Everything here is frozen, except `State`, which `evolve` alone changes. Standard library only. What changes
+at each step of each run is a named tuple: a changed copy of one costs a quarter of a frozen dataclass's.
 Instants are microseconds since the epoch (UTC), durations are microseconds.
 """
 
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 Instant = int
 Duration = int
@@ -192,8 +193,7 @@ class Plan:
 # --- the state --------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Error:
+class Error(NamedTuple):
     type: str
     message: str
     traceback: str | None = None
@@ -201,8 +201,7 @@ class Error:
     details: Json = None
 
 
-@dataclass(frozen=True, slots=True)
-class ScopeState:
+class ScopeState(NamedTuple):
     """How far a list of steps has come: `open` steps have not ended; `error` is the first that counts."""
 
     open: int
@@ -213,8 +212,7 @@ class ScopeState:
     closing: str | None = None  # why no further step may start: cancelled | timed_out | returned | forced
 
 
-@dataclass(frozen=True, slots=True)
-class FanOut:
+class FanOut(NamedTuple):
     """A `for_each` in numbers: items [0, next) have begun, `live` of them have not ended."""
 
     total: int
@@ -226,8 +224,7 @@ class FanOut:
     closing: str | None = None  # why no further item may start: failed | cancelled | timed_out | returned
 
 
-@dataclass(frozen=True, slots=True)
-class StepState:
+class StepState(NamedTuple):
     status: StepStatus = StepStatus.PENDING
     reason: str | None = None
     attempt: int = 0  # of the step's own tries, from 1
@@ -251,8 +248,7 @@ class StepState:
     fan: FanOut | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RunHead:
+class RunHead(NamedTuple):
     """What a run is, apart from its steps."""
 
     status: RunStatus = RunStatus.QUEUED
@@ -282,9 +278,7 @@ class State:
     seed: int
     created_at: Instant
     inputs: Json = None
-    context: dict[str, Json] = field(
-        default_factory=dict
-    )  # trigger, event, vars, run, flow: fixed at acceptance
+    context: dict[str, Json] = field(default_factory=dict)  # trigger, event, vars, run, flow: fixed at acceptance
     head: RunHead = RunHead()
     steps: dict[str, StepState] = field(default_factory=dict)
     items: dict[str, list[Json]] = field(default_factory=dict)

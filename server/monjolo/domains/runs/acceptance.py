@@ -26,7 +26,7 @@ from monjolo.engine.types import State, StepStatus
 from monjolo.kit import json
 from monjolo.kit.errors import Conflict, InvalidInput, PayloadTooLarge, Problem
 from monjolo.kit.ids import new_id
-from monjolo.kit.time import Clock, to_rfc3339
+from monjolo.kit.time import Clock
 
 MAX_DEPTH = 32
 VariablesOf = Callable[[str, Sequence[str]], Awaitable[dict[str, Any]]]  # (workspace, names) -> values
@@ -115,7 +115,7 @@ class Acceptance:
         run_id = new.run_id or new_id()
         trigger_type = str(new.trigger.get("type", "manual"))
         context = {
-            "run": {"id": run_id, "number": number, "created_at": to_rfc3339(now), "trigger": trigger_type},
+            "run": {"id": run_id, "number": number, "trigger": trigger_type},
             "flow": {"id": flow.slug, "name": flow.name, "version": flow.version},
             "trigger": dict(new.trigger),
             "event": new.event,

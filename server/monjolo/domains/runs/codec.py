@@ -19,7 +19,7 @@ from monjolo.engine.types import (
 from monjolo.kit import json
 
 STEP_OUTPUT_LIMIT = 65_536  # a list of steps shows no output above this; ask for the one step
-_STEP_DEFAULTS = {f.name: f.default for f in fields(StepState)}
+_STEP_DEFAULTS = StepState._field_defaults
 _SEPARATE = frozenset({"output", "error", "status", "scope", "fan", "reason", "started_at", "finished_at", "attempt"})
 _STEP_PLAIN = tuple((n, d) for n, d in _STEP_DEFAULTS.items() if n not in _SEPARATE)
 _EVENTS: dict[str, type[Any]] = {

@@ -10,8 +10,9 @@ from monjolo.engine.draft import Evaluate, Scope
 from monjolo.engine.types import ExprId, Plan, StepKind, StepState
 from monjolo.engine.values import Failure, Value
 from monjolo.flow_document import Compiled
+from monjolo.kit.time import to_rfc3339
 
-_FIXED = frozenset({"run", "flow", "trigger", "event", "vars"})
+_FIXED = frozenset({"flow", "trigger", "event", "vars"})
 
 
 class Evaluator:
@@ -43,6 +44,8 @@ class Evaluator:
                 names[top] = {step: self._step(scope, step) for step in steps}
             elif top == "error":
                 names[top] = error_to_json(scope.error or scope.view.error_for(scope.key))
+            elif top == "run":
+                names[top] = {**state.context["run"], "created_at": to_rfc3339(state.created_at)}
             elif top in _FIXED:
                 names[top] = state.context.get(top)
             elif top != "secrets":
