@@ -69,7 +69,7 @@ class Attempts:
         self.reporter = Reporter(broker, self._told)
         self.shipper = LogShipper(broker)
         self.pool = Pool(settings, place, door, self)
-        self.room = room
+        self._tell_room = room
         self._worker, self._clock, self._place = worker, clock, place
         self._services = Services(door)
         self._loop = asyncio.get_running_loop()
@@ -124,7 +124,7 @@ class Attempts:
         if runner is not None and runner.reserved is attempt and runner.state is RunnerState.READY:
             self.run(attempt, runner)
             runner.reserved = None
-            runner.blocked = bool(runner.queue)
+            runner.blocked = runner.blocked or (bool(runner.queue) and not attempt.is_async)
             if not runner.busy:
                 self.pool.changed(runner)
         else:
@@ -157,6 +157,10 @@ class Attempts:
 
     def changed(self, runner: Runner) -> None:
         self.pool.changed(runner)
+
+    def room(self) -> None:
+        self._give_back_stuck()
+        self._tell_room()
 
     # --- from a runner
 
@@ -275,7 +279,7 @@ class Attempts:
     def _told(self) -> None:
         if not self.held:
             self.busy.clear()
-        self.room()
+        self._tell_room()
 
     def _look(self) -> None:
         """Leases what has run for a second. One timer for all, none when nothing runs."""

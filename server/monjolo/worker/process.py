@@ -55,6 +55,10 @@ class SupervisedProcess:
     def pid(self) -> int:
         return self.started.result() if self.started.done() and not self.started.exception() else 0
 
+    def order(self, order: bytes) -> None:
+        """What to start: the first line on the socket, small enough to never wait."""
+        self._control.send(order + b"\n")
+
     def kill(self, grace_seconds: float) -> None:
         """SIGTERM, after the grace SIGKILL to every descendant until none is left; then `gone` resolves."""
         self._say(f"kill {grace_seconds}")
@@ -139,11 +143,13 @@ async def start_process(argv: Sequence[str], folder: Path, limits: Limits) -> Su
         "folder": str(folder),
         "limits": process_limits(limits),
     }
-    process._control.setblocking(True)
-    process._control.sendall(dumpb(order) + b"\n")
-    process._control.setblocking(False)
-    async with asyncio.timeout(START_SECONDS):
-        await asyncio.shield(process.started)
+    try:
+        process.order(dumpb(order))
+        async with asyncio.timeout(START_SECONDS):
+            await asyncio.shield(process.started)
+    except BaseException:
+        process.kill(0.0)
+        raise
     return process
 
 

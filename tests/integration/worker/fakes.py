@@ -139,7 +139,7 @@ class FakeDoor:
         return {"url": "http://platform", "token": "t"}
 
     async def put_artifact(self, task: Task, name: str, path: str, content_type: str | None) -> dict[str, Any]:
-        content = Path(path).read_bytes()
+        content = await asyncio.to_thread(Path(path).read_bytes)
         self.asked.append((name, content))
         return {
             "name": name,

@@ -1,6 +1,7 @@
 """Actions of every temper, for the worker's tests."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
@@ -31,7 +32,7 @@ def pid() -> int:
 
 @module.action()
 def where() -> dict[str, object]:
-    return {"environment": dict(os.environ), "folder": os.getcwd(), "group": os.getpgrp() == os.getpid()}
+    return {"environment": dict(os.environ), "folder": str(Path.cwd()), "group": os.getpgrp() == os.getpid()}
 
 
 @module.action()
@@ -128,28 +129,34 @@ def system_exit() -> None:
     sys.exit(5)
 
 
-@module.action()
-def break_protocol(line: str = "this is no JSON\n") -> str:
-    """Finds the runner's private pipe to the worker and writes to it."""
-    for name in os.listdir("/proc/self/fd"):
+def worker_pipes() -> list[int]:
+    """The runner's private descriptors to and from the worker, and whatever else is a pipe."""
+    found = []
+    for entry in Path("/proc/self/fd").iterdir():
         try:
-            if int(name) > 2 and os.readlink(f"/proc/self/fd/{name}").startswith("pipe:"):
-                os.write(int(name), line.encode())
+            if int(entry.name) > 2 and str(entry.readlink()).startswith("pipe:"):
+                found.append(int(entry.name))
         except OSError:
             continue
+    return found
+
+
+@module.action()
+def break_protocol(line: str = "this is no JSON\n") -> str:
+    """Writes to the worker past the runner."""
+    for descriptor in worker_pipes():
+        with contextlib.suppress(OSError):
+            os.write(descriptor, line.encode())
     time.sleep(30)
     return "still here"
 
 
 @module.action()
 def endless_line() -> None:
-    for name in os.listdir("/proc/self/fd"):
-        try:
-            if int(name) > 2 and os.readlink(f"/proc/self/fd/{name}").startswith("pipe:"):
-                for _ in range(70):
-                    os.write(int(name), b"x" * 1024 * 1024)
-        except OSError:
-            continue
+    for descriptor in worker_pipes():
+        with contextlib.suppress(OSError):
+            for _ in range(70):
+                os.write(descriptor, b"x" * 1024 * 1024)
     time.sleep(30)
 
 
