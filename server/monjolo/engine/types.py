@@ -279,7 +279,7 @@ class State:
     created_at: Instant
     inputs: Json = None
     context: dict[str, Json] = field(default_factory=dict)  # trigger, event, vars, run, flow: fixed at acceptance
-    head: RunHead = RunHead()
+    head: RunHead = field(default_factory=RunHead)
     steps: dict[str, StepState] = field(default_factory=dict)
     items: dict[str, list[Json]] = field(default_factory=dict)
     item_outputs: dict[str, dict[int, Json]] = field(default_factory=dict)

@@ -16,8 +16,7 @@ from typing import Protocol
 import structlog
 
 from monjolo.broker.port import OrchestratorBroker
-from monjolo.domains.runs import changes as writing
-from monjolo.domains.runs import codec, repository
+from monjolo.domains.runs import codec, repository, writing
 from monjolo.domains.runs.acceptance import Acceptance, changes_of
 from monjolo.domains.runs.cache import RunCache
 from monjolo.domains.runs.changes import Changes

@@ -15,6 +15,12 @@ _LIST = (
     "id, number, flow, version, status, reason, trigger_type, labels, error, root_run_id, parent_run_id, parent_key, "
     "repeat_of, actor, quarantined, created_at, started_at, finished_at"
 )
+_COMPARED = (
+    ("trigger", "trigger_type", "="),
+    ("parent", "parent_run_id", "="),
+    ("from", "created_at", ">="),
+    ("to", "created_at", "<"),
+)
 ENDED = ("succeeded", "failed", "cancelled", "skipped", "timed_out", "crashed")
 
 
@@ -89,8 +95,7 @@ def _conditions(workspace_id: str, filters: dict[str, Any]) -> tuple[list[str], 
     if filters.get("status"):
         where.append(f"status IN ({', '.join('?' for _ in filters['status'])})")
         values += filters["status"]
-    for name, column, sign in (("trigger", "trigger_type", "="), ("from", "created_at", ">="), ("to", "created_at", "<"),
-                               ("parent", "parent_run_id", "=")):  # fmt: skip
+    for name, column, sign in _COMPARED:
         if filters.get(name) is not None:
             where.append(f"{column} {sign} ?")
             values.append(filters[name])
@@ -195,7 +200,8 @@ def artifacts_of(connection: Connection, run_id: str) -> list[dict[str, Any]]:
 
 def artifact(connection: Connection, run_id: str, name: str, key: str | None) -> Any:
     row = connection.execute(
-        "SELECT * FROM artifacts WHERE run_id = ? AND name = ? AND (? IS NULL OR key = ?) ORDER BY created_at DESC LIMIT 1",
+        "SELECT * FROM artifacts WHERE run_id = ? AND name = ? AND (? IS NULL OR key = ?) "
+        "ORDER BY created_at DESC LIMIT 1",
         (run_id, name, key, key),
     ).fetchone()
     if row is None:

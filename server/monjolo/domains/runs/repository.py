@@ -188,9 +188,10 @@ def load(connection: Connection, run_id: str) -> tuple[Any, list[Any], list[Any]
 
 # --- dispatch -----------------------------------------------------------------------------------------------
 
-_TASK_COLUMNS = (
-    "t.run_id, t.key, t.token, t.attempt, t.flow_id, t.alone, t.inputs, t.not_after, r.version, r.number, "
-    "r.workspace_id, r.trigger_type"
+_READY_TASKS = (
+    "SELECT t.run_id, t.key, t.token, t.attempt, t.flow_id, t.alone, t.inputs, t.not_after, r.version, r.number, "
+    "r.workspace_id, r.trigger_type FROM tasks t JOIN runs r ON r.id = t.run_id "
+    "WHERE t.state = 'ready' AND t.worker_group = ? AND t.flow_id = ? ORDER BY t.ready_at LIMIT ?"
 )
 
 
@@ -211,11 +212,7 @@ def ready_flows(connection: Connection, group: str) -> list[str]:
 
 
 def ready_tasks(connection: Connection, group: str, flow_id: str, limit: int) -> list[Any]:
-    return connection.execute(
-        f"SELECT {_TASK_COLUMNS} FROM tasks t JOIN runs r ON r.id = t.run_id WHERE t.state = 'ready' AND t.worker_group = ? AND t.flow_id = ? "  # noqa: S608
-        "ORDER BY t.ready_at LIMIT ?",
-        (group, flow_id, limit),
-    ).fetchall()
+    return connection.execute(_READY_TASKS, (group, flow_id, limit)).fetchall()
 
 
 def mark_dispatched(connection: Connection, now: int, rows: Iterable[tuple[str, str, int]]) -> None:

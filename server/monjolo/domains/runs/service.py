@@ -8,8 +8,7 @@ from typing import Any
 
 from monjolo.domains.flows.models import CompiledFlow
 from monjolo.domains.flows.service import FlowsService
-from monjolo.domains.runs import changes as writing
-from monjolo.domains.runs import queries, repository
+from monjolo.domains.runs import queries, repository, writing
 from monjolo.domains.runs.acceptance import Acceptance, changes_of
 from monjolo.domains.runs.advance import Advance, Fact, write_beginning
 from monjolo.domains.runs.changes import Changes

@@ -7,15 +7,12 @@ in the same transaction, so that none is ever lost or waited for in vain.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from monjolo.domains.runs import codec, repository
+from monjolo.domains.runs.changes import Changes
 from monjolo.engine import events as facts
 from monjolo.engine.admission import next_holders
 from monjolo.storage.port import Connection
-
-if TYPE_CHECKING:
-    from monjolo.domains.runs.changes import Changes
 
 _AT_ONCE = 1_000
 

@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Every test of the project, on two processes. What needs the system's own tools is named before anything runs.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+missing=()
+for tool in git tar zstd; do command -v "$tool" >/dev/null || missing+=("$tool"); done
+if [ ${#missing[@]} -gt 0 ]; then
+  echo "make test needs ${missing[*]}. On Debian: apt-get install ${missing[*]}" >&2
+  exit 1
+fi
+unset PYTHONDONTWRITEBYTECODE PYTHONPATH
+exec .venv/bin/pytest -n 2 --dist loadgroup --durations=15 "$@"
