@@ -133,6 +133,7 @@ def _visit(node: Node, bound: frozenset[str], found: Walk) -> None:
 
 
 def _check_call(node: Call, found: Walk) -> None:
+    _check_pattern(node, found)
     if node.target is None:
         known = node.function in _OPERATORS or node.function in _FUNCTIONS
     else:
@@ -140,6 +141,12 @@ def _check_call(node: Call, found: Walk) -> None:
     if not known:
         names = ", ".join(sorted(_METHODS if node.target is not None else _FUNCTIONS | {"has"}))
         found.report("unknown_function", f"There is no function `{node.function}`; there are {names}.")
+
+
+def _check_pattern(node: Call, found: Walk) -> None:
+    """A pattern that comes from data may cost minutes to compile; one that is written is at most a few KB."""
+    if node.function == "matches" and not isinstance(node.args[-1], Const):
+        found.report("pattern_not_literal", "The pattern of matches() must be written out, as 'text'.")
 
 
 def _growth(node: Node) -> int:

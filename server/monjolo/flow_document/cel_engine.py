@@ -8,6 +8,7 @@ first; only when it meets a mixture is the expression run again with those opera
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,6 +21,8 @@ from monjolo.kit.time import from_datetime, to_rfc3339
 MAX_SOURCE = 8 * 1024
 MAX_RESULT = 1_000_000
 INT64 = 2**63
+
+MAX_WORK = 10_000_000  # characters and items that our own functions may handle in one evaluation
 
 _NEW_NAMES = {"_/_": b"div", "_+_": b"add", "_-_": b"sub", "_*_": b"mul"}  # as long as the old ones
 _MIXTURE = "No matching overloads found : _"
@@ -47,6 +50,7 @@ class CelProgram:
 
     def run(self, data: Mapping[str, Any]) -> Any:
         """Raises EngineError; nothing else leaves it for JSON values."""
+        _WORK.left = MAX_WORK
         try:
             result = self._plain.eval(data=data)
             kind = result.type()
@@ -122,6 +126,7 @@ _TRANSLATIONS = (
     ("Key not found", "missing_value", "a value is not there"),
     ("No value with name", "missing_value", "a value is not there"),
     ("SELECT to non-message", "null_value", "a field is read from null, or from something that has no fields"),
+    ("too much work", "too_costly", "it handles too much text"),
     ("budget exceeded", "too_costly", "it takes too many evaluation steps"),
     ("recursion limit", "too_costly", "it nests too deeply"),
     ("divi", "division_by_zero", "it divides by zero"),
@@ -196,6 +201,21 @@ class _Budget:
 # --- functions: the whole table beyond CEL's own -----------------------------------------------------------
 
 
+class _Work(threading.local):
+    """What is left of the work of this evaluation; the engine counts steps, not what a step costs."""
+
+    left = MAX_WORK
+
+
+_WORK = _Work()
+
+
+def _work(*values: str | list[Any]) -> None:
+    _WORK.left -= sum(map(len, values))
+    if _WORK.left < 0:
+        raise ValueError("too much work")
+
+
 def _number(value: float) -> float:
     if isinstance(value, int) and not -INT64 <= value < INT64:
         raise ValueError("integer overflow")
@@ -205,6 +225,7 @@ def _number(value: float) -> float:
 def _add(a: Any, b: Any) -> Any:
     total = a + b
     if isinstance(total, str | list):
+        _work(total)
         if len(total) > MAX_RESULT:
             raise ValueError("too large")
         return total
@@ -226,38 +247,46 @@ def _divide(a: float, b: float) -> float:
 
 
 def _replace(text: str, old: str, new: str) -> str:
+    _work(text, new)
     if text.count(old) * len(new) + len(text) > MAX_RESULT:
         raise ValueError("too large")
     return text.replace(old, new)
 
 
 def _split(text: str, separator: str) -> list[str]:
+    _work(text)
     if text.count(separator) > 50_000:
         raise ValueError("too large")
     return text.split(separator) if separator else list(text[:50_000])
 
 
 def _join(parts: list[Any], separator: str = "") -> str:
+    _work(parts, separator)
     if not all(isinstance(part, str) for part in parts):
         raise ValueError("join() takes a list of texts; use map(x, string(x)) first")
+    _work(*parts)
     if sum(map(len, parts)) + len(separator) * len(parts) > MAX_RESULT:
         raise ValueError("too large")
     return separator.join(parts)
 
 
 def _substring(text: str, start: int, end: int | None = None) -> str:
+    _work(text)
     return text[max(start, 0) : len(text) if end is None else max(end, 0)]
 
 
 def _lower(text: str) -> str:
+    _work(text)
     return text.lower()
 
 
 def _upper(text: str) -> str:
+    _work(text)
     return text.upper()
 
 
 def _strip(text: str) -> str:
+    _work(text)
     return text.strip()
 
 
