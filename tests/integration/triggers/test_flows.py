@@ -231,3 +231,13 @@ async def test_validation_tells_all_problems_and_stores_nothing(platform: Platfo
     problems = await platform.flows.validate(platform.workspace, SOURCE + "x: 1\ny: 2\n")
     assert {(p.path, p.line) for p in problems} >= {("x", 7), ("y", 8)}
     assert await platform.rows("SELECT id FROM flows") == []
+
+
+async def test_each_change_is_told_so_that_schedules_look_again_at_once(platform: Platform) -> None:
+    told: list[int] = []
+    platform.flows.changed = lambda: told.append(1)
+    await put(platform)
+    await platform.flows.pause(platform.workspace, "relatorio", None, actor="ana")
+    await platform.flows.resume(platform.workspace, "relatorio", actor="ana")
+    await platform.flows.delete(platform.workspace, "relatorio", actor="ana")
+    assert len(told) == 4

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from monjolo.domains.flows import documents, repository
 from monjolo.domains.flows.cache import LeastRecent
@@ -26,6 +26,7 @@ from monjolo.kit.ids import new_id
 from monjolo.kit.time import Clock
 from monjolo.storage.port import Connection, Database
 
+T = TypeVar("T")
 COMPILED_KEPT = 500
 HEADS_KEPT = 5_000
 
@@ -154,7 +155,7 @@ class FlowsService:
             raise InvalidInput(detail, code="flow_id_mismatch", errors=[Problem("id", "flow_id_mismatch", detail)])
         digest = hashlib.sha256(json.canonical(checked.document)).hexdigest()
         edition = _Edition(workspace_id, checked, digest, draft, message, actor, self._clock.now())
-        published = await self._database.write(lambda c: self._publish(c, edition, new=new, expects=expects))
+        published = await self._write(lambda c: self._publish(c, edition, new=new, expects=expects))
         self._remember(published.head)
         return published
 
@@ -276,7 +277,7 @@ class FlowsService:
             self._record(connection, after, f"flow.{'paused' if paused else 'resumed'}", actor, now, reason=reason)
             return after
 
-        head = await self._database.write(work)
+        head = await self._write(work)
         self._remember(head)
         return head
 
@@ -306,7 +307,7 @@ class FlowsService:
             self._record(connection, head, "flow.deleted", actor, now, live_runs=live)
             return head
 
-        head = await self._database.write(work)
+        head = await self._write(work)
         self._heads.drop(head.id)
         self._gone.put(head.id, True)
 
@@ -323,6 +324,11 @@ class FlowsService:
         )
         data = {"flow": head.slug, "actor": actor, **detail}
         repository.insert_event(connection, head.workspace_id, action, data, source="flows", at=now)
+
+    async def _write(self, work: Callable[[Connection], T]) -> T:
+        result = await self._database.write(work)
+        self.changed()
+        return result
 
     # --- reading --------------------------------------------------------------------------------------------
 
