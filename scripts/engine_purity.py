@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 
 ALLOWED = {
-    "__future__", "collections", "dataclasses", "datetime", "enum", "functools", "itertools", "math", "typing",
+    "__future__", "collections", "dataclasses", "datetime", "enum", "functools", "hashlib", "itertools", "math", "typing",
     "zoneinfo", "monjolo",
 }  # fmt: skip
 IMPURE_CALLS = {"now", "utcnow", "today", "print", "open", "input", "randint", "random"}

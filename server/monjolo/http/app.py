@@ -88,8 +88,9 @@ def _system_router(
         body = {"status": "not_ready" if missing else "ok", "missing": missing}
         return json_response(body, 503 if missing else 200)
 
-    add_hot_route(router, "GET", "/health/live", health_live, needs=None, openapi=_LIVE)
-    add_hot_route(router, "GET", "/health/ready", health_ready, needs=None, openapi=_READY)
+    for prefix in ("", API):  # under /api/v1 too, where `ctx.api` of a step can ask
+        add_hot_route(router, "GET", f"{prefix}/health/live", health_live, needs=None, openapi=_LIVE)
+        add_hot_route(router, "GET", f"{prefix}/health/ready", health_ready, needs=None, openapi=_READY)
     if exposition is not None:
         give = exposition
 

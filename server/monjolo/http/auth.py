@@ -35,6 +35,8 @@ PUBLIC: frozenset[tuple[str, str]] = frozenset(
         ("GET", "/docs/page.js"),
         ("GET", "/health/live"),
         ("GET", "/health/ready"),
+        ("GET", "/api/v1/health/live"),
+        ("GET", "/api/v1/health/ready"),
         ("GET", "/.well-known/jwks.json"),
         ("GET", "/api/v1/openapi.json"),
         ("GET", "/api/v1/schemas/flow.json"),
