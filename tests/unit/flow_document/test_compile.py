@@ -47,7 +47,8 @@ def test_every_step_is_found_by_its_path(compiled):
               on_failure: [{id: gf, uses: core/log}]
               finally: [{id: gz, uses: core/log}]
           - {id: each, for_each: {items: []}, uses: core/log}
-          - {id: lote, for_each: {items: []}, steps: [{id: gravar, for_each: {items: []}, steps: [{id: y, uses: core/log}]}]}
+          - {id: lote, for_each: {items: []}, steps: [
+               {id: gravar, for_each: {items: []}, steps: [{id: y, uses: core/log}]}]}
           - {id: s, switch: {value: 1, cases: {one: [{id: c1, uses: core/log}]}, default: [{id: c2, uses: core/log}]}}
         on_failure: [{id: alerta, uses: core/log}]
         on_success: [{id: bem, group: {steps: [{id: z, uses: core/log}], on_cancel: [{id: gc, uses: core/log}]}}]
@@ -179,7 +180,8 @@ def test_a_sub_flow_and_a_switch_keep_what_is_written(compiled):
     found = compiled("""\
         steps:
           - {id: a, subflow: {flow: other, version: 2, inputs: {x: 1}, wait: false, propagate_failure: false}}
-          - {id: s, switch: {value: "${{ 1 + 1 }}", cases: {2: [{id: b, uses: core/log}], x: [{id: c, uses: core/log}]}}}
+          - {id: s, switch: {value: "${{ 1 + 1 }}", cases: {
+             2: [{id: b, uses: core/log}], x: [{id: c, uses: core/log}]}}}
         """)
     subflow = found.plan.steps["a"].subflow
     assert (subflow.flow, subflow.version, subflow.wait, subflow.propagate_failure) == ("other", 2, False, False)

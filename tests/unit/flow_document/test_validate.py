@@ -34,7 +34,8 @@ def test_a_right_document_has_no_problem(catalogue):
       - {id: i, type: interval, every: 90s, anchor: "2026-01-01T00:00:00Z", inputs: {repo: "${{ trigger.id }}"}}
       - {id: w, type: webhook, path: git/push, methods: [POST, PUT], dedupe_key: "${{ event.headers['x-id'] }}",
          when: event.body.ref == 'main',
-         auth: {type: hmac, secret: "${{ secrets.k }}", header: X-Sig, algorithm: sha512, encoding: base64, tolerance: 5m}}
+         auth: {type: hmac, secret: "${{ secrets.k }}", header: X-Sig, algorithm: sha512, encoding: base64,
+                tolerance: 5m}}
       - {id: o, type: webhook, auth: none}
       - {id: e, type: event, event: run.failed, when: "event.flow == 'x'"}
     concurrency: {key: "${{ inputs.repo }}", limit: 2, on_limit: cancel_running}
@@ -56,7 +57,8 @@ def test_a_right_document_has_no_problem(catalogue):
       - id: avisar
         if: steps.coletar.output.rows.size() > 0
         run_when: all_done
-        for_each: {items: "${{ steps.coletar.output.owners }}", as: owner, max_parallel: 4, batch_size: 1, on_item_error: collect}
+        for_each: {items: "${{ steps.coletar.output.owners }}", as: owner, max_parallel: 4, batch_size: 1,
+                   on_item_error: collect}
         uses: mail/send
         with: {to: "${{ owner.name }} ${{ index }}"}
       - id: lote
@@ -80,7 +82,8 @@ def test_a_right_document_has_no_problem(catalogue):
           on_success: [{id: gs, uses: core/log}]
           on_cancel: [{id: gc, uses: core/log}]
           finally: [{id: gz, uses: core/log}]
-      - {id: filho, subflow: {flow: other-flow, version: 2, inputs: {a: "${{ steps.g1.status }}"}, wait: true, propagate_failure: false}}
+      - {id: filho, subflow: {flow: other-flow, version: 2, inputs: {a: "${{ steps.g1.status }}"}, wait: true,
+                               propagate_failure: false}}
       - {id: pausa, sleep: 30s}
       - {id: ate, sleep_until: "2026-12-01T00:00:00Z"}
       - {id: ruim, fail: "no ${{ steps.filho.output.status }}", if: "false"}
