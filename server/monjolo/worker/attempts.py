@@ -300,7 +300,7 @@ class Attempts:
             started = Started(task.run_id, task.key, task.token, self._worker, attempt.begun_at)
             self.reporter.submit(started, attempt)
         if runner is not None and not attempt.is_async:
-            runner.blocked = True
+            runner.blocked = runner.long = True
             self._call_off_queue(runner, BEHIND)
         self._give_back_stuck()
 

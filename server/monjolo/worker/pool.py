@@ -124,7 +124,7 @@ class Pool:
 
     def all_long(self) -> bool:
         """Every slot is held by a task that will not end soon."""
-        return sum(1 for runner in self.runners() if runner.blocked and runner.queue) >= self.settings.slots
+        return sum(1 for runner in self.runners() if runner.long and runner.queue) >= self.settings.slots
 
     def stuck(self) -> list[Attempt]:
         """Who waits in vain when every slot is held by a long task; not those whose runner is being made."""

@@ -79,7 +79,8 @@ class Runner:
         self.queue: dict[str, Attempt] = {}  # sync ones, in order; the first is running
         self.side: dict[str, Attempt] = {}  # async ones
         self.reserved: Attempt | None = None  # kept free for an at_most_once task that waits for its permit
-        self.blocked = False  # the first of the queue is a long one, or wants to be alone
+        self.blocked = False  # nothing may queue behind the first: it is a long one, or travels alone
+        self.long = False  # the first has run for more than a second
         self.idle_since = 0.0
         self.folder = Path()
         self._process: SupervisedProcess | None = None
@@ -296,10 +297,10 @@ class Runner:
         elif self.queue:
             first = next(iter(self.queue.values()))
             if not first.head_at:
-                self.blocked = False
+                self.blocked = self.long = False
                 self._events.head(first)
         else:
-            self.blocked = False
+            self.blocked = self.long = False
         self._alone.set()
         self._freed = True
         self._events.answered(attempt, message, size)
