@@ -28,7 +28,7 @@ from pydantic_settings import (
 )
 
 from monjolo.kit.errors import InvalidInput, Problem
-from monjolo.kit.time import DAY, MINUTE, format_duration, parse_duration, parse_size
+from monjolo.kit.time import MINUTE, SECOND, format_duration, parse_duration, parse_size
 
 PREFIX = "MONJOLO_"
 
@@ -84,43 +84,28 @@ class Group(BaseModel):
 class LogSettings(Group):
     """What the platform says about itself, on standard error."""
 
-    level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="The least level written."
-    )
-    format: Literal["text", "json"] = Field(
-        default="text", description="Lines for people, or one JSON object a line."
-    )
+    level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="The least level written.")
+    format: Literal["text", "json"] = Field(default="text", description="Lines for people, or one JSON object a line.")
 
 
 class HttpSettings(Group):
     """The API's door."""
 
-    body_limit: Size = Field(default=10_000_000, description="The largest body of a request, in bytes.")
-    webhook_body_limit: Size = Field(
-        default=1_000_000, description="The largest body of a webhook's call, in bytes."
-    )
+    webhook_body_limit: Size = Field(default=1_000_000, description="The largest body of a webhook's call, in bytes.")
     open_metrics: bool = Field(default=False, description="Whether /metrics answers without a token.")
-
-
-class SessionSettings(Group):
-    """How long a sign-in lasts."""
-
-    access: Duration = Field(
-        default=15 * MINUTE, ge=MINUTE, le=15 * MINUTE, description="Life of an access token."
-    )
-    refresh: Duration = Field(
-        default=30 * DAY,
-        ge=10 * MINUTE,
-        description="Life of an unused session: of its refresh token, or cookie.",
-    )
 
 
 class WorkerSettings(Group):
     """The worker inside `monjolo up`."""
 
-    slots: int = Field(default=16, ge=1, le=1_000, description="Steps that run at the same time.")
     runners: int = Field(
-        default=4, ge=1, le=256, description="Warm runner processes of one environment, at most."
+        default=4,
+        ge=1,
+        le=256,
+        description="Runner processes of one module at most: so many of its synchronous steps run at once.",
+    )
+    idle: Duration = Field(
+        default=10 * MINUTE, ge=SECOND, description="How long a warm runner waits for the next step before it ends."
     )
     memory: Size = Field(
         default=1 << 30, description="What idle warm runners may hold together; beyond it the least used end."
@@ -131,20 +116,14 @@ class StepSettings(Group):
     """What one attempt of a step may use."""
 
     memory_limit: Size = Field(default=1 << 30, ge=64 << 20, description="Memory of the step's process group.")
-    log_limit: Size = Field(
-        default=10 << 20, description="Log lines of one attempt; more are counted, not kept."
-    )
-    output_limit: Size = Field(
-        default=1 << 20, description="The output as JSON; a larger one fails the attempt."
-    )
+    log_limit: Size = Field(default=10 << 20, description="Log lines of one attempt; more are counted, not kept.")
+    output_limit: Size = Field(default=1 << 20, description="The output as JSON; a larger one fails the attempt.")
 
 
 class RunSettings(Group):
     """What a run may be given."""
 
-    inputs_limit: Size = Field(
-        default=1 << 20, description="The inputs of a run as JSON; larger ones are refused."
-    )
+    inputs_limit: Size = Field(default=1 << 20, description="The inputs of a run as JSON; larger ones are refused.")
 
 
 class EgressSettings(Group):
@@ -174,9 +153,7 @@ class RetentionSettings(Group):
     days: int = Field(default=90, ge=1, description="Days that an ended run is kept.")
     log_days: int = Field(default=30, ge=1, description="Days that the log of an ended run is kept.")
     event_days: int = Field(default=7, ge=1, description="Days that a handled event is kept.")
-    tick_days: int = Field(
-        default=90, ge=1, description="Days that the record of a schedule's due instant is kept."
-    )
+    tick_days: int = Field(default=90, ge=1, description="Days that the record of a schedule's due instant is kept.")
     audit_days: int = Field(default=365, ge=1, description="Days that an entry of the audit log is kept.")
 
 
@@ -188,9 +165,7 @@ class Settings(BaseSettings):
         extra="forbid", frozen=True,
     )  # fmt: skip
 
-    host: str = Field(
-        default="127.0.0.1", min_length=1, description="The address to listen on; 0.0.0.0 is all."
-    )
+    host: str = Field(default="127.0.0.1", min_length=1, description="The address to listen on; 0.0.0.0 is all.")
     port: int = Field(default=7700, ge=0, le=65_535, description="The port to listen on; 0 takes a free one.")
     data: Folder = Field(
         default_factory=default_data_folder,
@@ -215,7 +190,6 @@ class Settings(BaseSettings):
     )
     log: LogSettings = LogSettings()
     http: HttpSettings = HttpSettings()
-    session: SessionSettings = SessionSettings()
     worker: WorkerSettings = WorkerSettings()
     step: StepSettings = StepSettings()
     run: RunSettings = RunSettings()
@@ -255,9 +229,7 @@ class SettingsInvalid(InvalidInput):
     code, title = "settings_invalid", "The settings cannot be used"
 
     def __init__(self, problems: list[Problem]) -> None:
-        super().__init__(
-            "\n".join(f"{problem.path}: {problem.message}" for problem in problems), errors=problems
-        )
+        super().__init__("\n".join(f"{problem.path}: {problem.message}" for problem in problems), errors=problems)
 
 
 @dataclass(frozen=True, slots=True)

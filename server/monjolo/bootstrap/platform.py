@@ -70,7 +70,7 @@ from monjolo.http.app import API, create_app
 from monjolo.http.auth import Authentication
 from monjolo.http.limits import RateLimiter
 from monjolo.kit.errors import MonjoloError
-from monjolo.kit.time import SystemClock
+from monjolo.kit.time import SECOND, SystemClock
 from monjolo.observability.metrics import Metrics
 from monjolo.settings import Settings
 from monjolo.storage.migrate import workspace_id as read_workspace_id
@@ -269,6 +269,7 @@ class _Wiring:
             group=GROUP,
             slots=settings.worker.runners,
             heartbeat_when_idle=False,
+            idle_seconds=settings.worker.idle / SECOND,
             memory_bytes=settings.worker.memory,
             limits=task_limits(settings),
             egress_allow=tuple(map(str, settings.egress.allow)),

@@ -49,12 +49,12 @@ def test_the_file_of_the_data_folder_is_read_by_itself(tmp_path: Path, monkeypat
 
 
 def test_units_and_lists_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MONJOLO_SESSION_ACCESS", "5m")
+    monkeypatch.setenv("MONJOLO_WORKER_IDLE", "5m")
     monkeypatch.setenv("MONJOLO_STEP_LOG_LIMIT", "64KiB")
     monkeypatch.setenv("MONJOLO_EGRESS_ALLOW", "10.0.0.0/8, Intranet.example,192.168.1.7")
     monkeypatch.setenv("MONJOLO_ALLOW_HTTP", "true")
     settings = load()
-    assert settings.session.access == 300_000_000
+    assert settings.worker.idle == 300_000_000
     assert settings.step.log_limit == 65_536
     assert settings.egress.allow == ["10.0.0.0/8", "intranet.example", "192.168.1.7/32"]
     assert settings.allow_http
@@ -77,17 +77,17 @@ def test_every_wrong_value_has_one_line_that_says_where_it_came_from(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "conf.toml"
-    file.write_text("[worker]\nslots = 0\n")
+    file.write_text("[worker]\nrunners = 0\n")
     monkeypatch.setenv("MONJOLO_PORT", "seven")
     monkeypatch.setenv("MONJOLO_PUBLIC_URL", "monjolo.example")
     with pytest.raises(SettingsInvalid) as refused:
-        load({"session.access": "1h"}, config=file)
+        load({"worker.idle": "1ms"}, config=file)
     lines = refused.value.detail.splitlines()
     assert len(lines) == 4
     assert lines[0].startswith("MONJOLO_PORT: 'seven' will not do")
     assert any(line.startswith("MONJOLO_PUBLIC_URL: ") and "https://" in line for line in lines)
-    assert any(line.startswith("--session-access: ") and "15m" in line for line in lines)
-    assert any(line.startswith(f"{file}: worker.slots: 0 will not do") for line in lines)
+    assert any(line.startswith("--worker-idle: ") and "1s" in line for line in lines)
+    assert any(line.startswith(f"{file}: worker.runners: 0 will not do") for line in lines)
 
 
 def test_a_file_that_is_missing_or_broken_is_named(tmp_path: Path) -> None:
