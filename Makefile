@@ -28,4 +28,10 @@ check: $(READY)  ## format, types, arrows of import (and a probe that they turn 
 test: $(READY) check  ## everything CI runs
 	@scripts/test.sh
 
-.PHONY: help setup up lock check test
+chaos: $(READY)  ## kill the platform while it works and count what is lost: SCALE=0.1 SEED=… ONLY=kills
+	@SCALE=$(SCALE) SEED=$(SEED) ONLY=$(ONLY) scripts/chaos.sh
+
+bench: $(READY)  ## measure against Celery and DBOS on this machine: NAME=throughput for one
+	@scripts/bench.sh $(NAME)
+
+.PHONY: help setup up lock check test chaos bench
