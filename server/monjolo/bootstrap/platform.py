@@ -253,8 +253,9 @@ class _Wiring:
         self.set_up = SetUp(base.database, base.clock, self.sessions, passwords, base.workspace_id)
         self.users = Users(base.database, base.clock, passwords, base.workspace_id, forget)
         self.user_services = user_endpoints.UserServices(
-            self.sessions, self.set_up, self.users, RateLimiter(), base.clock, forget, settings.allow_http
-        )
+            self.sessions, self.set_up, self.users, RateLimiter(), base.clock, forget, settings.allow_http,
+            lambda: self.url[0],
+        )  # fmt: skip
 
     def _issuer(self) -> str:
         return f"monjolo:{self.base.workspace_id}"

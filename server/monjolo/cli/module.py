@@ -99,9 +99,7 @@ def check(
     findings = judge(piece.source, piece.content, piece.manifest)
     failed = any(strict or finding.severity == "error" for finding in findings)
     if as_json:
-        shown = [
-            {"severity": f.severity, "code": f.code, "where": f.where, "message": f.message} for f in findings
-        ]
+        shown = [{"severity": f.severity, "code": f.code, "where": f.where, "message": f.message} for f in findings]
         _print_json({"module": piece.manifest["id"], "ok": not failed, "findings": shown})
     else:
         _show_findings(piece, findings)
@@ -234,9 +232,7 @@ def describe(
     if as_json:
         _print_json(manifest)
         return
-    _out.print(
-        f"[bold]{escape(manifest['id'])}[/bold] {escape(manifest['version'])}  {escape(manifest['title'])}"
-    )
+    _out.print(f"[bold]{escape(manifest['id'])}[/bold] {escape(manifest['version'])}  {escape(manifest['title'])}")
     _out.print(manifest.get("description") or "", markup=False)
     for name, value in manifest.get("permissions", {}).items():
         if value:

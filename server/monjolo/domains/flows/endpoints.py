@@ -87,11 +87,21 @@ def _publishing(routes: APIRouter, flows: FlowsService) -> None:
         """What is wrong with a flow's text, with places; nothing is stored."""
         return schemas.problems_view(await flows.validate(who.workspace_id, body.source))
 
-    @routes.post("/flows", status_code=201)
+    @routes.post("/flows/diff")
+    async def diff_flow(body: schemas.SourceInput, who: Reader) -> schemas.DiffView:
+        """What publishing a text would change of its flow (`a` is 0 when that is new); nothing is stored."""
+        before, document = await flows.compare(who.workspace_id, body.source)
+        slug, number = document["id"], before.number if before else 0
+        changes = [schemas.change_view(change) for change in document_diff(before.document if before else {}, document)]
+        old = f"{slug} version {number}" if before else f"no {slug}"
+        text = text_diff(before.source if before else "", body.source, before_name=old, after_name=f"{slug} as given")
+        return schemas.DiffView(a=number, b=number + 1, changes=changes, text=text)
+
+    @routes.post("/flows", status_code=201, responses={200: {"model": schemas.PublishedView}})
     async def create_flow(
-        body: schemas.FlowInput, who: Writer, response: Response, draft: bool = False
+        body: schemas.FlowInput, who: Writer, response: Response, draft: bool = False, replace: bool = False
     ) -> schemas.PublishedView:
-        """Publish a new flow; one that is there already is changed with PUT."""
+        """Publish a new flow; with `replace` also the next version of one that is there already (then 200)."""
         published = await flows.publish(
             who.workspace_id,
             source=body.source,
@@ -99,9 +109,10 @@ def _publishing(routes: APIRouter, flows: FlowsService) -> None:
             message=body.message,
             draft=draft,
             actor=who.user_id,
-            new=True,
+            new=not replace,
         )
         _tag(response, published.head)
+        response.status_code = 201 if published.created else 200
         response.headers["Location"] = f"/api/v1/flows/{published.head.slug}"
         return schemas.published_view(published)
 

@@ -123,6 +123,19 @@ class FlowsService:
         """All that is wrong, or may be, with a flow's text; nothing is stored."""
         return (await self._check(workspace_id, source)).problems
 
+    async def compare(self, workspace_id: str, source: str) -> tuple[FlowVersion | None, dict[str, Any]]:
+        """The flow's version of today (None: it is new) and the document of a text that might follow it.
+
+        Nothing is stored. Raises InvalidInput as `publish` does.
+        """
+        document = (await self._valid(workspace_id, source)).document or {}
+
+        def query(connection: Connection) -> FlowVersion | None:
+            head = repository.find(connection, workspace_id, document["id"])
+            return None if head is None else repository.get_version(connection, head.id, head.runnable_version)
+
+        return await self._database.read(query), document
+
     async def publish(
         self,
         workspace_id: str,
@@ -142,14 +155,8 @@ class FlowsService:
         `expects` refuses one that changed since. Raises InvalidInput with problems that have their places.
         """
         text = documents.as_text(source, document)
-        checked = await self._check(workspace_id, text)
-        errors = [p for p in checked.problems if p.severity == "error"]
-        if errors or checked.document is None:
-            raise InvalidInput(
-                f"The flow was not published: {_count(len(errors), 'problem')} to mend.",
-                code="invalid_flow",
-                errors=checked.problems,
-            )
+        checked = await self._valid(workspace_id, text)
+        assert checked.document is not None
         if slug is not None and checked.document["id"] != slug:
             detail = f"The address says {slug!r}, the document says {checked.document['id']!r}: make them the same."
             raise InvalidInput(detail, code="flow_id_mismatch", errors=[Problem("id", "flow_id_mismatch", detail)])
@@ -158,6 +165,17 @@ class FlowsService:
         published = await self._write(lambda c: self._publish(c, edition, new=new, expects=expects))
         self._remember(published.head)
         return published
+
+    async def _valid(self, workspace_id: str, text: str) -> documents.Checked:
+        checked = await self._check(workspace_id, text)
+        errors = [p for p in checked.problems if p.severity == "error"]
+        if errors or checked.document is None:
+            raise InvalidInput(
+                f"The flow was not published: {_count(len(errors), 'problem')} to mend.",
+                code="invalid_flow",
+                errors=checked.problems,
+            )
+        return checked
 
     async def _check(self, workspace_id: str, text: str) -> documents.Checked:
         slugs = await self._database.read(lambda c: repository.list_slugs(c, workspace_id))

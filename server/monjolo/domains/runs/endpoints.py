@@ -173,6 +173,7 @@ def _reading(routes: APIRouter, flows: FlowsService, blobs: Blobs, database: Dat
         principal: Reader,
         page: Page,
         flow: str | None = None,
+        number: Annotated[int | None, Query(ge=1)] = None,
         status: Annotated[list[str] | None, Query()] = None,
         trigger: str | None = None,
         q: Annotated[str | None, Query(max_length=200)] = None,
@@ -183,6 +184,7 @@ def _reading(routes: APIRouter, flows: FlowsService, blobs: Blobs, database: Dat
     ) -> Response:
         """Runs, the newest first. `count=true` adds `total`, or `total_at_least` above ten thousand."""
         filters: dict[str, Any] = {"status": _statuses(status), "trigger": trigger, "q": q, "parent": parent}
+        filters["number"] = number
         filters["from"], filters["to"] = _instant(from_, "from"), _instant(to, "to")
         if flow is not None:
             filters["flow_id"] = await flows.id_of(principal.workspace_id, flow)

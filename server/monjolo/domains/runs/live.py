@@ -28,9 +28,6 @@ class LiveRuns:
     def run_changed(self, changes: Changes) -> None:
         entry = changes.entry
         own, flow = f"run:{entry.state.run_id}", f"flow:{entry.flow.slug}"
-        for topic in ("runs", flow, own):
-            if self._bus.wants(topic) and (changes.head is not None or changes.row is not None):
-                self._bus.publish(topic, _kind(changes), _run(changes))
         if self._bus.wants(own):
             for key, step in changes.steps.items():
                 shown = {
@@ -43,6 +40,9 @@ class LiveRuns:
                     "finished_at": None if step.finished_at is None else to_rfc3339(step.finished_at),
                 }
                 self._bus.publish(own, "step.updated", shown)
+        for topic in ("runs", flow, own):  # after its steps: a stream ends with `run.finished`
+            if self._bus.wants(topic) and (changes.head is not None or changes.row is not None):
+                self._bus.publish(topic, _kind(changes), _run(changes))
 
 
 def _kind(changes: Changes) -> str:

@@ -18,6 +18,7 @@ _LIST = (
 _COMPARED = (
     ("trigger", "trigger_type", "="),
     ("parent", "parent_run_id", "="),
+    ("number", "number", "="),
     ("from", "created_at", ">="),
     ("to", "created_at", "<"),
 )
@@ -72,7 +73,7 @@ def has_ended(connection: Connection, run_id: str) -> bool:
 def list_runs(
     connection: Connection, workspace_id: str, filters: dict[str, Any], before: str | None, limit: int
 ) -> list[Any]:
-    """The newest first. `filters`: flow_id, status (list), trigger, parent, from, to (instants), q (text)."""
+    """The newest first. `filters`: flow_id, status (list), number, trigger, parent, from, to (instants), q (text)."""
     where, values = _conditions(workspace_id, filters)
     if before is not None:
         where.append("id < ?")

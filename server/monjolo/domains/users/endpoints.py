@@ -16,6 +16,7 @@ from monjolo.domains.users.schemas import (
     RefreshBody,
     SessionOut,
     SetUpBody,
+    SetUpLink,
     SetUpState,
     SignInBody,
     TokensOut,
@@ -55,7 +56,8 @@ PER_SETUP = Limit("setup-address", 30, 300)
 
 @dataclass(frozen=True, slots=True)
 class UserServices:
-    """What the endpoints need, built by bootstrap. `forget`: see `Authentication.forget`."""
+    """What the endpoints need, built by bootstrap. `forget`: see `Authentication.forget`; `own_url`: where people
+    reach the platform."""
 
     sessions: Sessions
     set_up: SetUp
@@ -64,6 +66,7 @@ class UserServices:
     clock: Clock
     forget: Callable[[], None]
     allow_http: bool = False
+    own_url: Callable[[], str] = str
 
 
 def router(services: UserServices) -> APIRouter:
@@ -91,6 +94,11 @@ def well_known_router(signer: TokenSigner) -> APIRouter:
 
 def _setup_router(services: UserServices) -> APIRouter:
     routes = APIRouter(prefix="/setup")
+
+    @routes.post("/link", status_code=201)
+    async def new_link(_: Principal = Depends(require("users:admin"))) -> SetUpLink:
+        """A new one-time link for the first user; every earlier one ends. 409 once there is a user."""
+        return SetUpLink(url=await services.set_up.setup_link(services.own_url()))
 
     @routes.get("/state")
     async def setup_state() -> SetUpState:

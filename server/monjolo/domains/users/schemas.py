@@ -82,6 +82,10 @@ class SetUpState(BaseModel):
     needed: bool
 
 
+class SetUpLink(BaseModel):
+    url: str
+
+
 class TokensOut(BaseModel):
     access_token: str
     refresh_token: str
