@@ -62,6 +62,7 @@ class TaskReleased:
     key: str
     token: int
     too_late: bool = False
+    worker: str = ""  # a doubled message has two holders; only the one that was permitted may give it back
 
 
 @dataclass(frozen=True, slots=True)

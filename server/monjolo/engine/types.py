@@ -232,6 +232,7 @@ class StepState(NamedTuple):
     token: int = 0  # grows with each dispatch: the only right to report
     alone: bool = False  # must travel in a message of its own
     permitted: bool = False  # an at_most_once attempt that was allowed to start
+    worker: str | None = None  # who was permitted
     slot: str | None = None  # concurrency key held or waited for
     output: Json = None
     error: Error | None = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
@@ -15,6 +17,7 @@ class Metrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
+        self._before: list[Callable[[], None]] = []
         self._requests = Histogram(
             "monjolo_http_request_seconds",
             "Time until an answer was sent",
@@ -53,6 +56,12 @@ class Metrics:
             known = self._known[key] = self._requests.labels(key[0], route, str(status))
         known.observe(seconds)
 
+    def before_reading(self, tell: Callable[[], None]) -> None:
+        """For figures that are gathered cheaply and told only when somebody reads."""
+        self._before.append(tell)
+
     def exposition(self) -> tuple[bytes, str]:
         """All figures as text, and its content type."""
+        for tell in self._before:
+            tell()
         return generate_latest(self._registry), CONTENT_TYPE_PLAIN_0_0_4

@@ -195,7 +195,6 @@ events = _table(
 
 # --- runs ---------------------------------------------------------------------------------------------------
 
-_LIVE = sa.text("status IN ('queued','running','waiting','cancelling')")
 _ENDED = sa.text("finished_at IS NOT NULL")
 runs = _table(
     "runs",
@@ -229,7 +228,6 @@ runs = _table(
     _col("created_at", Big),
     _col("started_at", Big, null=True),
     _col("finished_at", Big, null=True),
-    sa.Index("runs_list", "workspace_id", "id"),
     sa.Index("runs_flow", "flow_id", "id"),
     sa.Index("runs_status", "workspace_id", "status", "id"),
     sa.Index(
@@ -245,8 +243,6 @@ runs = _table(
         sqlite_where=_ENDED,
         postgresql_where=_ENDED,
     ),
-    sa.Index("runs_live", "id", sqlite_where=_LIVE, postgresql_where=_LIVE),
-    sa.Index("runs_root", "root_run_id", sqlite_where=_LIVE, postgresql_where=_LIVE),
 )
 steps = _table(
     "steps",

@@ -358,15 +358,6 @@ def _runs() -> None:
         postgresql_where=sa.text("finished_at IS NOT NULL"),
     )
     op.create_index("runs_flow", "runs", ["flow_id", "id"], unique=False)
-    op.create_index("runs_list", "runs", ["workspace_id", "id"], unique=False)
-    op.create_index(
-        "runs_live",
-        "runs",
-        ["id"],
-        unique=False,
-        sqlite_where=sa.text("status IN ('queued','running','waiting','cancelling')"),
-        postgresql_where=sa.text("status IN ('queued','running','waiting','cancelling')"),
-    )
     op.create_index(
         "runs_parent",
         "runs",
@@ -374,14 +365,6 @@ def _runs() -> None:
         unique=False,
         sqlite_where=sa.text("parent_run_id IS NOT NULL"),
         postgresql_where=sa.text("parent_run_id IS NOT NULL"),
-    )
-    op.create_index(
-        "runs_root",
-        "runs",
-        ["root_run_id"],
-        unique=False,
-        sqlite_where=sa.text("status IN ('queued','running','waiting','cancelling')"),
-        postgresql_where=sa.text("status IN ('queued','running','waiting','cancelling')"),
     )
     op.create_index("runs_status", "runs", ["workspace_id", "status", "id"], unique=False)
 
