@@ -51,13 +51,15 @@ def api(
     headers: Mapping[str, str] | None = None,
     timeout: float = 60.0,
 ) -> Any:
-    """One request below /api/v1; the decoded answer, None for an empty one. Raises ApiFailure."""
+    """One request below /api/v1; the decoded answer (a flow's text as it is), None for an empty one.
+
+    Raises ApiFailure.
+    """
     with _asked(method, path, body=body, query=query, headers=headers, timeout=timeout) as answer:
         content = _read(answer)
     if not content:
         return None
-    kind = answer.headers.get_content_type()
-    return json.loads(content) if kind.endswith("json") else content.decode()
+    return content.decode() if "yaml" in answer.headers.get("Content-Type", "") else json.loads(content)
 
 
 def download(path: str, into: IO[bytes], *, query: Mapping[str, Any] | None = None) -> int:

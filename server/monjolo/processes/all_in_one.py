@@ -90,7 +90,7 @@ async def _start(platform: Platform) -> None:
 async def _serve(platform: Platform, listener: socket.socket, stop: asyncio.Event, said: Said) -> None:
     link = None
     if await platform.set_up.needed():
-        link = await platform.set_up.setup_link(platform.app.state.platform_url[0])
+        link = await platform.set_up.setup_link(platform.app.state.platform_url[0], keep_earlier=True)
 
     def started(url: str) -> None:
         said(platform.settings.public_url or url, link)

@@ -21,6 +21,7 @@ from monjolo.kit.time import DAY, Clock
 from monjolo.storage.port import Connection, Database
 
 KEY_LASTS = DAY
+KEYS_KEPT = 5
 _META = "setup_key"
 
 log = structlog.get_logger("monjolo.users")
@@ -48,14 +49,15 @@ class SetUp:
         """True until the first user exists."""
         return not await self._database.read(repository.has_first_user)
 
-    async def setup_link(self, base_url: str) -> str:
-        """A link with a new one-time key; every earlier key ends. Raises Conflict once there is a user.
+    async def setup_link(self, base_url: str, *, keep_earlier: bool = False) -> str:
+        """A link with a new one-time key; every earlier key ends, unless `keep_earlier`: a start of the platform
+        prints a link, and must not spoil the one that somebody has already. Raises Conflict once there is a user.
 
         The key stands behind `#`, so that no server, proxy or log on the way gets it.
         """
-        key, until = new_secret("mjk_"), self._clock.now() + KEY_LASTS
-        kept = json.dumps({"hash": hash_secret(key), "until": until})
-        await self._database.write(lambda c: _keep_key(c, kept))
+        key, now = new_secret("mjk_"), self._clock.now()
+        fresh = {"hash": hash_secret(key), "until": now + KEY_LASTS}
+        await self._database.write(lambda c: _keep_key(c, fresh, now, keep_earlier=keep_earlier))
         return f"{base_url.rstrip('/')}/#setup={key}"
 
     async def set_up(self, key: str, new: NewUser, user_agent: str | None = None) -> Tokens:
@@ -72,10 +74,8 @@ class SetUp:
     def _check(self, connection: Connection, key: str) -> None:
         if repository.has_first_user(connection):
             raise _done()
-        kept = repository.find_meta(connection, _META)
-        known: dict[str, Any] = json.loads(kept) if kept else {"hash": "", "until": 0}
-        same = hmac.compare_digest(known["hash"], hash_secret(key))
-        if not same or known["until"] <= self._clock.now():
+        given, now = hash_secret(key), self._clock.now()
+        if not any(hmac.compare_digest(known["hash"], given) for known in _live_keys(connection, now)):
             raise Forbidden("This set-up key does not hold; `monjolo setup-link` prints a new one.", code="setup_key")
 
     def _make(self, connection: Connection, key: str, user: User) -> None:
@@ -102,10 +102,16 @@ def user_of(new: NewUser, password_hash: str, workspace_id: str, now: int) -> Us
     )
 
 
-def _keep_key(connection: Connection, kept: str) -> None:
+def _keep_key(connection: Connection, fresh: dict[str, Any], now: int, *, keep_earlier: bool) -> None:
     if repository.has_first_user(connection):
         raise _done()
-    repository.save_meta(connection, _META, kept)
+    earlier = _live_keys(connection, now)[-KEYS_KEPT + 1 :] if keep_earlier else []
+    repository.save_meta(connection, _META, json.dumps([*earlier, fresh]))
+
+
+def _live_keys(connection: Connection, now: int) -> list[dict[str, Any]]:
+    kept = repository.find_meta(connection, _META)
+    return [known for known in json.loads(kept) if known["until"] > now] if kept else []
 
 
 def _done() -> Conflict:
