@@ -133,19 +133,25 @@ def _task_told(
                 _started(draft, key, step)
         case events.TaskClaimed(worker=worker):
             if plan.at_most_once and step.status is StepStatus.QUEUED:
-                _started(draft, key, step._replace(permitted=True))
+                _started(draft, key, step._replace(permitted=True, worker=worker))
                 draft.order(Permit(key, step.token, worker))
         case events.TaskFinished():
             steps.finished(draft, key, step, event)
-        case events.TaskReleased(too_late=too_late):
-            if too_late and plan.queue_timeout is not None:
+        case events.TaskReleased(too_late=too_late, worker=worker):
+            if step.permitted and worker != step.worker:
+                return  # the message was doubled: another worker waited in vain for what this one was given
+            if step.reason == "cancelling":
+                steps.end(draft, key, StepStatus.CANCELLED, "cancelled")
+            elif too_late and plan.queue_timeout is not None:
                 steps.queue_timed_out(draft, key)
             elif step.status is StepStatus.QUEUED or step.permitted:
                 steps.dispatch_again(draft, key, alone=True)
         case events.TaskRedelivered():
-            if step.permitted or (step.alone and step.status is StepStatus.QUEUED and not plan.at_most_once):
+            if step.status is not StepStatus.QUEUED:
+                return  # it was begun under a lease, and the lease alone says whether its worker lives
+            if step.alone and not plan.at_most_once:
                 steps.worker_lost(draft, key, step)
-            elif step.status is StepStatus.QUEUED:
+            else:
                 steps.dispatch_again(draft, key, alone=True)
         case events.TaskRefused(error=error):
             steps.end(draft, key, StepStatus.FAILED, "not_dispatchable", error=error)

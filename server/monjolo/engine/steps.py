@@ -137,7 +137,7 @@ def finished(draft: Draft, key: str, step: StepState, event: events.TaskFinished
         case "succeeded":
             end(draft, key, StepStatus.SUCCEEDED, output=event.output)
         case "cancelled":
-            end(draft, key, StepStatus.CANCELLED, step.reason or "cancelled", error=event.error)
+            end(draft, key, StepStatus.CANCELLED, "cancelled", error=event.error)
         case "crashed":
             worker_lost(draft, key, step, event.error)
         case _:

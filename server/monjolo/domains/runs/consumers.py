@@ -83,7 +83,7 @@ class Consumers:
             case wire.Finished(run_id, key, token):
                 event = self._finished(report)
             case wire.Released(run_id, key, token):
-                event = facts.TaskReleased(report.at, key, token, report.reason == "too_late")
+                event = facts.TaskReleased(report.at, key, token, report.reason == "too_late", report.worker)
             case wire.Redelivered(run_id, key, token):
                 event = facts.TaskRedelivered(report.at, key, token)
             case wire.Progress(run_id):
