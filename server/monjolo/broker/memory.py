@@ -72,7 +72,10 @@ class MemoryBroker:
         self._beat_arrived = asyncio.Event()
 
     def _queue(self, group: str) -> asyncio.Queue[TaskMessage]:
-        return self._queues.setdefault(group, asyncio.Queue())
+        queue = self._queues.get(group)
+        if queue is None:
+            queue = self._queues[group] = asyncio.Queue()
+        return queue
 
     async def publish(self, messages: Sequence[TaskMessage]) -> None:
         for message in messages:

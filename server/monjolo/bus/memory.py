@@ -54,6 +54,10 @@ class MemoryBus:
         self._listeners: dict[str, list[MemorySubscription]] = {}
         self._remembered: deque[Live] = deque(maxlen=_REMEMBERED)
 
+    @property
+    def heard(self) -> bool:
+        return bool(self._listeners)
+
     def wants(self, topic: str) -> bool:
         return topic in self._listeners
 
@@ -67,9 +71,7 @@ class MemoryBus:
     def subscribe(self, topics: Iterable[str], after: int | None = None) -> MemorySubscription:
         wanted = frozenset(topics)
         missed = [
-            event
-            for event in self._remembered
-            if after is not None and event.number > after and event.topic in wanted
+            event for event in self._remembered if after is not None and event.number > after and event.topic in wanted
         ]
         subscription = MemorySubscription(self, wanted, missed)
         for topic in wanted:

@@ -23,6 +23,10 @@ class Subscription(Protocol):
 
 
 class Bus(Protocol):
+    @property
+    def heard(self) -> bool:
+        """Whether anybody listens to anything."""
+
     def wants(self, topic: str) -> bool:
         """Whether anybody listens: an event that nobody hears need not be made."""
 

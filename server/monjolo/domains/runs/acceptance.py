@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import secrets
+import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +24,7 @@ from monjolo.engine.draft import Decision
 from monjolo.engine.evolve import evolve
 from monjolo.engine.types import State, StepStatus
 from monjolo.kit import json
-from monjolo.kit.errors import Conflict, InvalidInput, PayloadTooLarge, Problem
+from monjolo.kit.errors import Conflict, InvalidInput, MonjoloError, PayloadTooLarge, Problem
 from monjolo.kit.ids import new_id
 from monjolo.kit.time import Clock
 
@@ -54,19 +54,39 @@ class Acceptance:
         self._variables = variables
         self._clock = clock
         self._payload_limit = payload_limit
+        self._dice = random.Random()  # noqa: S311  (spreads retries; guards nothing)
         self._rules: dict[int, tuple[object, _InputRules]] = {}
 
     async def prepare(self, new: NewRun) -> PreparedRun:
         """Raises InvalidInput, Conflict (paused flow) or NotFound; writes nothing."""
-        flow = await self._flows.compiled(new.flow_id, new.version)
+        return (await self.prepare_many([new]))[0]
+
+    async def prepare_many(self, wishes: Sequence[NewRun]) -> list[PreparedRun]:
+        """The same for many; what they share is looked up once. The first that cannot be names its place."""
+        known: dict[tuple[str, int | None], tuple[CompiledFlow, dict[str, Any]]] = {}
+        prepared = []
+        for index, new in enumerate(wishes):
+            try:
+                found = known.get((new.flow_id, new.version))
+                if found is None:
+                    flow = await self._flows.compiled(new.flow_id, new.version)
+                    variables = await self._variables(flow.workspace_id, flow.compiled.vars)
+                    await self._numbers.learn(flow.flow_id)
+                    found = known[new.flow_id, new.version] = (flow, variables)
+                prepared.append(self._prepare(new, *found))
+            except MonjoloError as error:
+                if len(wishes) > 1:
+                    error.detail = f"items[{index}]: {error.detail}"
+                raise
+        return prepared
+
+    def _prepare(self, new: NewRun, flow: CompiledFlow, variables: dict[str, Any]) -> PreparedRun:
         if flow.state == "paused" and new.repeat is None and new.parent is None:
             raise Conflict("The flow is paused; resume it first.", code="flow_paused")
         if new.parent is not None and new.parent.depth > MAX_DEPTH:
             raise InvalidInput(f"Sub-flows may be nested {MAX_DEPTH} deep.", code="subflow_too_deep")
         inputs = self._checked_inputs(flow, new.inputs)
-        number = await self._numbers.next(flow.flow_id)
-        variables = await self._variables(flow.workspace_id, flow.compiled.vars)
-        return self._decided(new, flow, inputs, number, variables)
+        return self._decided(new, flow, inputs, self._numbers.take(flow.flow_id), variables)
 
     def _checked_inputs(self, flow: CompiledFlow, given: Mapping[str, Any]) -> dict[str, Any]:
         rules = self._rules_of(flow)
@@ -124,7 +144,7 @@ class Acceptance:
         state = State(
             run_id=run_id,
             plan=flow.compiled.plan,
-            seed=secrets.randbits(62),
+            seed=self._dice.getrandbits(62),
             created_at=now,
             inputs=inputs,
             context=context,

@@ -26,6 +26,8 @@ class LiveRuns:
         self._bus = bus
 
     def run_changed(self, changes: Changes) -> None:
+        if not self._bus.heard:
+            return
         entry = changes.entry
         own, flow = f"run:{entry.state.run_id}", f"flow:{entry.flow.slug}"
         if self._bus.wants(own):

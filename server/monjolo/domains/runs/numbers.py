@@ -11,10 +11,13 @@ class Numbers:
         self._database = database
         self._next: dict[str, int] = {}
 
-    async def next(self, flow_id: str) -> int:
-        number = self._next.get(flow_id)
-        if number is None:
+    async def learn(self, flow_id: str) -> None:
+        """Must come before `take`: finds where the flow's numbers stand."""
+        if flow_id not in self._next:
             number = await self._database.read(lambda c: repository.next_number(c, flow_id))
-            number = max(number, self._next.get(flow_id, 1))
+            self._next.setdefault(flow_id, number)
+
+    def take(self, flow_id: str) -> int:
+        number = self._next[flow_id]
         self._next[flow_id] = number + 1
         return number

@@ -15,7 +15,7 @@ from monjolo.domains.runs.changes import Changes
 from monjolo.domains.runs.dispatch import Dispatcher
 from monjolo.domains.runs.models import NewRun, PreparedRun, Repeat
 from monjolo.engine import events as facts
-from monjolo.kit.errors import Conflict, InvalidInput, MonjoloError
+from monjolo.kit.errors import Conflict, InvalidInput
 from monjolo.kit.time import DAY, Clock
 from monjolo.storage.port import Connection, Database
 
@@ -49,7 +49,7 @@ class RunsService:
 
     async def prepare(self, workspace_id: str, new: Sequence[NewRun]) -> list[PreparedRun]:
         """Checked and decided, not written. Raises the MonjoloError of the first that cannot be."""
-        return [await self._acceptance.prepare(wish) for wish in new]
+        return await self._acceptance.prepare_many(new)
 
     def insert(self, connection: Connection, prepared: PreparedRun) -> None:
         """Writes the run; when its idempotency key was used before, sets `duplicate_of` and writes nothing."""
@@ -84,14 +84,7 @@ class RunsService:
         """All or nothing; returns after the commit. One commit for whatever is accepted at the same time."""
         if len(new) > BULK:
             raise InvalidInput(f"Up to {BULK} runs are taken at once.", code="too_many_items")
-        prepared = []
-        for index, wish in enumerate(new):
-            try:
-                prepared.append(await self._acceptance.prepare(wish))
-            except MonjoloError as error:
-                if len(new) > 1:
-                    error.detail = f"items[{index}]: {error.detail}"
-                raise
+        prepared = await self._acceptance.prepare_many(new)
         changed = [changes_of(run) for run in prepared]
         reserved = 0
         for changes in changed:
