@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -39,9 +41,17 @@ def create(
     name: Annotated[str, typer.Argument(help="What it is for.")],
     scope: Annotated[list[str], typer.Option("--scope", help="Such as runs:write; several times for more.")],
     expires: Annotated[str, typer.Option("--expires", help="A time from now (90d, 12h, 4w), or never.")] = "90d",
+    email: Annotated[str | None, typer.Option("--as", help="Sign in as this person, whose token it will be.")] = None,
+    file: Annotated[Path | None, typer.Option("--from-file", help="Holds their password; - is standard input.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Make a token. It is printed this once, alone on standard output."""
+    """Make a token of one's own. It is printed this once, alone on standard output."""
+    if email is not None:
+        password = terminal.secret_value("password", file)
+        signed_in = api("POST", "/auth/token", body={"email": email, "password": password})
+        os.environ["MONJOLO_TOKEN"] = signed_in["access_token"]  # for the one request that follows
+    elif api("GET", "/auth/me")["kind"] == "system":
+        raise typer.BadParameter("a token belongs to a person: say whose with --as EMAIL")
     scopes = [one for given in scope for one in given.split(",")]
     made = api("POST", "/tokens", body={"name": name, "scopes": scopes, "expires_at": _expiry(expires)})
     if as_json:

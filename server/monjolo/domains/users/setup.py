@@ -22,7 +22,7 @@ from monjolo.storage.port import Connection, Database
 
 KEY_LASTS = DAY
 KEYS_KEPT = 5
-_META = "setup_key"
+_META = "setup_keys"
 
 log = structlog.get_logger("monjolo.users")
 
