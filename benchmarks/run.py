@@ -1,0 +1,52 @@
+"""`python -m benchmarks.run [NAME …]`: throughput, latency, fanout, sequence, footprint; all without a name.
+
+Prints one JSON line a metric, writes benchmarks/results/, and ends with 1 when a goal is not met.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+
+from benchmarks.benches import fanout, footprint, latency, sequence, throughput
+from benchmarks.harness import Metric, say, store
+from benchmarks.peers import PeerMissing
+
+BENCHES: dict[str, Callable[[], list[Metric]]] = {
+    "throughput": throughput.measure,
+    "latency": latency.measure,
+    "fanout": fanout.measure,
+    "sequence": sequence.measure,
+    "footprint": footprint.measure,
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
+    parser.add_argument("names", nargs="*", help=f"of {', '.join(BENCHES)}")
+    names = parser.parse_args().names or list(BENCHES)
+    unknown = [name for name in names if name not in BENCHES]
+    if unknown:
+        parser.error(f"there is no benchmark {unknown[0]}; there are {', '.join(BENCHES)}")
+    missed = 0
+    for name in names:
+        say(f"{name}:")
+        try:
+            metrics = BENCHES[name]()
+        except PeerMissing as error:
+            say(str(error))
+            return 2
+        for one in metrics:
+            line = asdict(one)
+            del line["rounds"]
+            print(json.dumps(line), flush=True)
+            missed += not one.met
+        say(f"  {store(name, metrics)}")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
