@@ -34,4 +34,13 @@ chaos: $(READY)  ## kill the platform while it works and count what is lost: SCA
 bench: $(READY)  ## measure against Celery and DBOS on this machine: NAME=throughput for one
 	@scripts/bench.sh $(NAME)
 
-.PHONY: help setup up lock check test chaos bench
+simulate: $(READY)  ## explore N worlds from SEED on, with faults: make simulate N=100000 SEED=0
+	@PYTHONPATH=server:sdk/python:. $(RUN)/python -m tests.simulation run --n $(or $(N),10000) --seed $(or $(SEED),0)
+
+mutants: $(READY)  ## plant each known bug in the simulated world and count the worlds until it is caught
+	@PYTHONPATH=server:sdk/python:. $(RUN)/python -m tests.simulation mutants
+
+docs: $(READY)  ## write the reference pages again that are made from the code, and the figures of the READMEs
+	@$(RUN)/python scripts/docs.py && $(RUN)/python scripts/readme_figures.py
+
+.PHONY: help setup up lock check test simulate mutants chaos bench docs

@@ -62,4 +62,4 @@ def test_every_key_says_what_it_does():
 
 
 def test_the_reference_page_is_fresh():
-    assert PAGE.read_text(encoding="utf-8") == reference_page(), "run scripts/docs_flow.py"
+    assert PAGE.read_text(encoding="utf-8") == reference_page(), "run `make docs`"
