@@ -1,8 +1,8 @@
 """`python -m tests.simulation run|seed|mutants`: explore many worlds, replay one, test the tests.
 
-  run     --n N --seed S      N worlds from seed S on all cores; 0 violations wanted
-  seed    S [--bug NAME]      one world with the tail of its trace
-  mutants [--trials T] [--worlds N]   how many worlds it takes to catch each planted bug
+run     --n N --seed S      N worlds from seed S on all cores; 0 violations wanted
+seed    S [--bug NAME]      one world with the tail of its trace
+mutants [--trials T] [--worlds N]   how many worlds it takes to catch each planted bug
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ import multiprocessing
 import sys
 import time
 
-from monjolo.engine.types import RunStatus
 from tests.simulation.world import explore
+
+from monjolo.engine.types import RunStatus
 
 CHUNK = 200
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.simulation.broker import Task
+from tests.simulation.database import RunRow, TaskRow, Work
+
 from monjolo.engine import graph
 from monjolo.engine.commands import Dispatch
 from monjolo.engine.draft import Decision
 from monjolo.engine.events import CancelRequested
 from monjolo.engine.transitions import RUN_ENDED, STEP_ENDED
 from monjolo.engine.types import RunStatus, StepKind, StepStatus
-from tests.simulation.broker import Task
-from tests.simulation.database import RunRow, TaskRow, Work
 
 _ACTIVE = frozenset({StepStatus.QUEUED, StepStatus.RUNNING})
 _FAILED = frozenset({StepStatus.FAILED, StepStatus.CRASHED, StepStatus.CANCELLED, StepStatus.UNKNOWN,
@@ -118,7 +119,6 @@ class Invariants:
         slot = self.world.database.slots.get((task.run, task.key))
         if slot is None or not slot.held:
             raise Violation(f"I8 {task.run}/{task.key} runs without its slot")
-
 
     def expired(self, row: TaskRow) -> None:
         """I12: a worker that is merely busy is not taken over."""

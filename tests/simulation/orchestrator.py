@@ -6,6 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from tests.simulation.broker import Message, Report, Task
+from tests.simulation.database import LEASE, Entry, RunRow, Work
+from tests.simulation.plans import FLOWS
+
 from monjolo.domains.runs.changes import Changes
 from monjolo.engine import commands as orders
 from monjolo.engine import events as facts
@@ -13,9 +17,6 @@ from monjolo.engine import schedule
 from monjolo.engine.decide import decide
 from monjolo.engine.evolve import evolve
 from monjolo.engine.types import State
-from tests.simulation.broker import Message, Report, Task
-from tests.simulation.database import LEASE, Entry, Name, RunRow, Work
-from tests.simulation.plans import FLOWS
 
 SECOND = 1_000_000
 GAP = 15 * SECOND

@@ -8,14 +8,15 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
-from monjolo.engine import events as facts
-from monjolo.engine.transitions import RUN_ENDED
 from tests.simulation.broker import Broker, Faults
 from tests.simulation.database import Database, Work
 from tests.simulation.invariants import Invariants, Violation
 from tests.simulation.orchestrator import TICK, Orchestrator, prepare
 from tests.simulation.plans import SUBMITTED
 from tests.simulation.worker import WAIT, Worker, WorkerDied
+
+from monjolo.engine import events as facts
+from monjolo.engine.transitions import RUN_ENDED
 
 SECOND = 1_000_000
 HOSTILE, CALM = 350, 8_000

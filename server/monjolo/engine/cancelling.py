@@ -82,7 +82,7 @@ def _in_handler(key: str, top: str) -> bool:
 def _close_step(draft: Draft, key: str, step: StepState, how: str, forced: bool) -> None:
     if step.scope is not None:
         below = "cancelled" if how == "timed_out" else how
-        if step.scope.closing is None or forced:
+        if forced or (step.scope.closing is None and step.scope.phase is Phase.BODY):
             draft.put(key, step, step._replace(scope=_closed(step.scope, below, forced)))
     elif step.fan is not None:
         draft.put(key, step, step._replace(fan=step.fan._replace(closing=step.fan.closing or how)))

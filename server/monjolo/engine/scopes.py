@@ -93,7 +93,7 @@ def _consider(draft: Draft, key: str, plan: StepPlan, *, bad: int, blocked: int)
     if reused is not None:
         steps.end(draft, key, reused[0], "reused", output=reused[1])
         return
-    closing = _closing_above(draft, key)
+    closing = steps.closing_above(draft, key)
     if closing is not None and (plan.run_when is not RunWhen.ALWAYS or closing in ("forced", "returned")):
         steps.end(draft, key, StepStatus.SKIPPED, closing if closing != "forced" else "cancelled")
         return
@@ -120,25 +120,6 @@ def _consider(draft: Draft, key: str, plan: StepPlan, *, bad: int, blocked: int)
             steps.end(draft, key, StepStatus.SKIPPED, "condition_false")
             return
     steps.admit(draft, key, plan)
-
-
-def _closing_above(draft: Draft, key: str) -> str | None:
-    """Why a step may not begin any more. Inside a handler only force counts."""
-    found: str | None = None
-    in_handler = False
-    while key:
-        key = graph.parent_of(key)
-        step = draft.step(key) if key else None
-        scope = draft.head.scope if step is None else step.scope
-        if scope is not None:
-            if scope.closing == "forced":
-                return "forced"
-            in_handler = in_handler or scope.phase is not Phase.BODY
-            if not in_handler and found is None:
-                found = scope.closing
-        elif step is not None and step.fan is not None and not in_handler and step.fan.closing != "failed":
-            found = found or step.fan.closing
-    return found
 
 
 def _follow(draft: Draft, key: str) -> None:

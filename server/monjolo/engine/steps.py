@@ -150,8 +150,9 @@ def _failed(draft: Draft, key: str, step: StepState, event: events.TaskFinished)
     error = error._replace(step=key)
     tries = step.attempt - step.crashes
     delay = delay_before(retry, tries, draft.state.seed, key, event.retry_after)
-    first = step.ready_at or draft.at
-    again = not is_closing(draft, key) and may_retry(retry, tries, event.retryable, first, draft.at, delay)
+    first = step.started_at or step.ready_at or draft.at
+    open_ = not plan.at_most_once and closing_above(draft, key) is None
+    again = open_ and may_retry(retry, tries, event.retryable, first, draft.at, delay)
     if again and retry.condition is not None:
         wanted = draft.evaluate(retry.condition, key, error)
         if isinstance(wanted, Failure):
@@ -183,7 +184,7 @@ def worker_lost(draft: Draft, key: str, step: StepState, error: Error | None = N
     error = (error or Error("WorkerLost", "the worker that ran the step is gone"))._replace(step=key)
     if plan.at_most_once and step.permitted:
         end(draft, key, StepStatus.UNKNOWN, "worker_lost_after_permit", error=error)
-    elif step.reason == "cancelling" or is_closing(draft, key):
+    elif step.reason == "cancelling" or closing_above(draft, key) is not None:
         end(draft, key, StepStatus.CANCELLED, "cancelled")
     elif step.crashes >= plan.max_crashes:
         end(draft, key, StepStatus.CRASHED, "max_crashes", error=error)
@@ -205,17 +206,23 @@ def queue_timed_out(draft: Draft, key: str) -> None:
     end(draft, key, StepStatus.TIMED_OUT, "queue_timeout", error=error)
 
 
-def is_closing(draft: Draft, key: str) -> bool:
+def closing_above(draft: Draft, key: str) -> str | None:
+    """Why a step may not begin any more. Inside a handler only force counts."""
+    found: str | None = None
+    in_handler = False
     while key:
         key = graph.parent_of(key)
-        if key:
-            step = draft.step(key)
-            if step.fan is not None and step.fan.closing not in (None, "failed"):
-                return True
-            if step.scope is not None and step.scope.closing and step.scope.phase is Phase.BODY:
-                return True
-    scope = draft.head.scope
-    return scope.closing is not None and (scope.phase is Phase.BODY or scope.closing == "forced")
+        step = draft.step(key) if key else None
+        scope = draft.head.scope if step is None else step.scope
+        if scope is not None:
+            if scope.closing == "forced":
+                return "forced"
+            in_handler = in_handler or scope.phase is not Phase.BODY
+            if not in_handler and found is None:
+                found = scope.closing
+        elif step is not None and step.fan is not None and not in_handler and step.fan.closing != "failed":
+            found = found or step.fan.closing
+    return found
 
 
 # --- constructs ---------------------------------------------------------------------------------------------
@@ -319,15 +326,19 @@ def _begin_subflow(draft: Draft, key: str, plan: StepPlan) -> None:
 
 def child_finished(draft: Draft, key: str, step: StepState, subflow: SubflowPlan, event: events.ChildFinished) -> None:
     output = {"run": step.child, "status": event.status, "outputs": event.outputs}
-    if event.status == "succeeded" or (event.status == "skipped" or not subflow.propagate_failure):
+    if event.status in ("succeeded", "skipped"):
         end(draft, key, StepStatus.SUCCEEDED, output=output)
-    elif event.status == "cancelled" and is_closing(draft, key):
+    elif step.reason == "timing_out":
+        error = Error("Timeout", "the step's timeout passed", step=key)
+        end(draft, key, StepStatus.TIMED_OUT, "timeout", output=output, error=error)
+    elif event.status == "cancelled" and step.reason == "cancelling":
         end(draft, key, StepStatus.CANCELLED, "cancelled", output=output)
+    elif not subflow.propagate_failure:
+        end(draft, key, StepStatus.SUCCEEDED, output=output)
     else:
         cause = event.error.message if event.error else event.status
         error = Error("SubflowFailed", f"{subflow.flow} ended {event.status}: {cause}", step=key)
-        status = StepStatus.TIMED_OUT if step.reason == "timing_out" else StepStatus.FAILED
-        end(draft, key, status, f"subflow_{event.status}", output=output, error=error)
+        end(draft, key, StepStatus.FAILED, f"subflow_{event.status}", output=output, error=error)
 
 
 def _sleep(draft: Draft, key: str, plan: StepPlan) -> None:

@@ -118,6 +118,10 @@ def _check_keys(written: dict[str, Any], path: Path, report: Report) -> None:
     elif len(found) > 1:
         message = f"A step does one thing, not {' and '.join(found)}; make two steps of it."
         report((*path, found[1]), "two_things", message)
+    if written.get("delivery") == "at_most_once":
+        for name in ("retry", "max_crashes"):
+            if name in written:
+                report((*path, name), "no_effect", f"`{name}` has no effect: with at_most_once nothing runs twice.")
     for name, places in _ONLY_WITH.items():
         if name in written and not any(place in written for place in places):
             report((*path, name), "no_effect", f"`{name}` has no effect here; it stands beside {' or '.join(places)}.")

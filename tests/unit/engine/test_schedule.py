@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from monjolo.engine.schedule import LISTED, Due, Jitter, Misfire, MisfirePolicy, TickStatus, due
 from monjolo.engine.types import SECOND
 

@@ -50,7 +50,7 @@ def test_a_right_document_has_no_problem(catalogue):
                 if: "error.type != 'AuthError'"}
         timeout: 2m
         queue_timeout: PT5M
-        delivery: at_most_once
+        delivery: at_least_once
         max_crashes: 0
         concurrency: {limit: 1, key: x, on_limit: queue}
         continue_on_error: true
@@ -77,7 +77,7 @@ def test_a_right_document_has_no_problem(catalogue):
         group:
           steps:
             - {id: g1, needs: [], uses: core/log}
-            - {id: g2, needs: [], uses: core/log}
+            - {id: g2, needs: [], uses: core/log, delivery: at_most_once}
           on_failure: [{id: gf, uses: core/log, with: {m: "${{ error.message }} ${{ steps.g1.status }}"}}]
           on_success: [{id: gs, uses: core/log}]
           on_cancel: [{id: gc, uses: core/log}]
