@@ -10,12 +10,13 @@ from monjolo.domains.flows.models import CompiledFlow
 from monjolo.domains.flows.service import FlowsService
 from monjolo.domains.runs import queries, repository, writing
 from monjolo.domains.runs.acceptance import Acceptance, changes_of
+from monjolo.domains.runs.accepting import Accepting
 from monjolo.domains.runs.advance import Advance, Fact, write_beginning
 from monjolo.domains.runs.changes import Changes
 from monjolo.domains.runs.dispatch import Dispatcher
 from monjolo.domains.runs.models import NewRun, PreparedRun, Repeat
 from monjolo.engine import events as facts
-from monjolo.kit.errors import Conflict, InvalidInput
+from monjolo.kit.errors import Conflict, InvalidInput, MonjoloError
 from monjolo.kit.time import DAY, Clock
 from monjolo.storage.port import Connection, Database
 
@@ -42,6 +43,7 @@ class RunsService:
         self._dispatcher = dispatcher
         self._clock = clock
         self._group = group
+        self._accepting = Accepting(database, advance, group=group)
         self._awaited: dict[str, list[asyncio.Future[None]]] = {}
         advance.listeners.append(self)
 
@@ -86,28 +88,32 @@ class RunsService:
             raise InvalidInput(f"Up to {BULK} runs are taken at once.", code="too_many_items")
         prepared = await self._acceptance.prepare_many(new)
         changed = [changes_of(run) for run in prepared]
+        reserved = self._reserve(changed)
+        try:
+            if any(run.idempotency for run in prepared):
+                # A client that leaves must not leave a stored run behind whose tasks nobody sends.
+                await asyncio.shield(asyncio.create_task(self._store_with_keys(prepared, changed)))
+            else:
+                await self._accepting.store(prepared, changed)
+        except MonjoloError:
+            self._dispatcher.unreserve(reserved)
+            raise
+        return prepared
+
+    def _reserve(self, changed: Sequence[Changes]) -> int:
         reserved = 0
         for changes in changed:
             for key in changes.dispatches:
                 if self._dispatcher.reserve():
                     changes.direct.add(key)
                     reserved += 1
+        return reserved
 
-        def work(connection: Connection) -> bool:
-            if len(prepared) > 1 and not any(run.idempotency for run in prepared):
-                _, told = writing.write(connection, changed, self._group)
-                begun = [write_beginning(connection, run) for run in prepared]
-                return told or any(begun)
-            told = False
-            for run, changes in zip(prepared, changed, strict=True):
-                told = self._insert(connection, run, changes) or told
-            return told
-
-        try:
-            told = await self._database.write(work)
-        except BaseException:
-            self._dispatcher.unreserve(reserved)
-            raise
+    async def _store_with_keys(self, prepared: Sequence[PreparedRun], changed: Sequence[Changes]) -> None:
+        """A key that was used with other inputs undoes this request, and no other."""
+        told = await self._database.write(
+            lambda c: [self._insert(c, run, changes) for run, changes in zip(prepared, changed, strict=True)]
+        )
         stored = []
         for run, changes in zip(prepared, changed, strict=True):
             if run.duplicate_of is None:
@@ -115,9 +121,8 @@ class RunsService:
             else:
                 self._dispatcher.unreserve(len(changes.direct))
         await self._advance.publish(stored)
-        if told:
+        if any(told):
             self._advance.inbox_has_news.set()
-        return prepared
 
     # --- later ----------------------------------------------------------------------------------------------
 
