@@ -99,6 +99,7 @@ class Platform:
     retention: Retention
     set_up: SetUp
     users: Users
+    sessions: Sessions
     runs: RunsService
     flows: FlowsService
     clock: SystemClock
@@ -334,6 +335,20 @@ class _Wiring:
             Ages(keep.event_days, keep.tick_days, keep.audit_days),
         )
         return Platform(
-            settings, base.database, app, self.consumers, self.clockwork, self.registry, self.worker,
-            self.workers, retention, self.set_up, self.users, self.runs, self.flows, base.clock, self.listeners,
-        )  # fmt: skip
+            settings=settings,
+            database=base.database,
+            app=app,
+            consumers=self.consumers,
+            clockwork=self.clockwork,
+            registry=self.registry,
+            worker=self.worker,
+            workers=self.workers,
+            retention=retention,
+            set_up=self.set_up,
+            users=self.users,
+            sessions=self.sessions,
+            runs=self.runs,
+            flows=self.flows,
+            clock=base.clock,
+            listeners=self.listeners,
+        )

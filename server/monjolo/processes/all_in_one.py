@@ -132,13 +132,16 @@ async def _end(tasks: dict[asyncio.Task[None], str], stopping: asyncio.Task[None
 
 
 async def _prune(platform: Platform) -> None:
-    """History within its bounds: a pass a while after the start, then every hour."""
+    """History, sessions and module bundles within their bounds: a while after the start, then every hour."""
     pause = 60.0
     while True:
         await asyncio.sleep(pause)
         pause = RETENTION_EVERY / SECOND
         try:
             await platform.retention.run_once(platform.clock.now())
+            while await platform.sessions.forget_ended():
+                pass
+            await platform.registry.prune(await platform.flows.used_digests())
         except MonjoloError as error:
             log.error("history could not be pruned", code=error.code, detail=error.detail)
 

@@ -274,3 +274,14 @@ def insert_event(
         "INSERT INTO events (id, workspace_id, type, data, source, at) VALUES (?, ?, ?, ?, ?, ?)",
         (new_id(), workspace_id, type_, json.dumps(dict(data)), source, at),
     )
+
+
+def used_digests(connection: Connection, after: tuple[str, int], limit: int) -> tuple[set[str], tuple[str, int] | None]:
+    """The module digests that a page of flow versions was published with, and where the next page begins."""
+    rows = connection.execute(
+        "SELECT flow_id, number, resolved FROM flow_versions WHERE (flow_id, number) > (?, ?) "
+        "ORDER BY flow_id, number LIMIT ?",
+        (*after, limit),
+    ).fetchall()
+    found = {action["digest"] for row in rows for action in json.loads(row["resolved"]).values()}
+    return found, (rows[-1]["flow_id"], rows[-1]["number"]) if len(rows) == limit else None

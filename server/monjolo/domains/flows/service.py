@@ -373,6 +373,15 @@ class FlowsService:
 
         return await self._database.read(query)
 
+    async def used_digests(self) -> set[str]:
+        """Every module digest that some published version names: what must not be thrown away."""
+        found: set[str] = set()
+        after: tuple[str, int] | None = ("", 0)
+        while after is not None:
+            page, after = await self._database.read(lambda c, a=after: repository.used_digests(c, a, 500))  # type: ignore[misc]
+            found |= page
+        return found
+
     async def version(self, workspace_id: str, slug: str, number: int) -> FlowVersion:
         def query(connection: Connection) -> FlowVersion:
             head = repository.get(connection, workspace_id, slug)
