@@ -67,9 +67,6 @@ def test_every_example_of_the_page_does_what_it_says(page: Path, platform: Platf
             said = _run(platform, example, tmp_path, where)
         elif kind == "output":
             _check_output(example, said, where)
-        elif kind == "append":
-            with (tmp_path / value).open("a", encoding="utf-8") as file:
-                file.write(example.text)
 
 
 def _check_flow(platform: Platform, example: Example, refused: str | None, where: str) -> None:
