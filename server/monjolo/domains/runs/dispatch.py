@@ -11,21 +11,27 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import structlog
+
 from monjolo.broker.port import OrchestratorBroker
 from monjolo.domains.flows.models import CompiledFlow
 from monjolo.domains.flows.service import FlowsService
 from monjolo.domains.runs import repository
 from monjolo.engine import graph
 from monjolo.kit import json
-from monjolo.kit.errors import MonjoloError
+from monjolo.kit.errors import MonjoloError, Unavailable
 from monjolo.kit.ids import new_id
 from monjolo.kit.time import MILLISECOND, Clock
 from monjolo.storage.port import Connection, Database
 from monjolo_sdk.wire import Limits, Task, TaskMessage
 
+log = structlog.get_logger()
+
 TASKS_PER_MESSAGE = 32
 SHORT = 100 * MILLISECOND
 _REMEMBERED = 100
+_EARLY = 10_000
+_TROUBLE_SECONDS = 1.0
 
 TaskName = tuple[str, str, int]  # run id, key, token
 
@@ -103,6 +109,8 @@ class Dispatcher:
         self._refused = refused
         self._out: set[TaskName] = set()
         self._reserved = 0
+        self._early: set[TaskName] = set()  # settled before they had left
+        self._closed = False
         self._backlog = True  # there may be ready tasks in the database
         self._turn = ""  # the flow that was served last
         self._durations: dict[tuple[str, str], Durations] = {}
@@ -114,7 +122,7 @@ class Dispatcher:
 
     def reserve(self) -> bool:
         """A place in the window, for a task that may leave right after its commit."""
-        if self._backlog or len(self._out) + self._reserved >= self._window:
+        if self._closed or self._backlog or len(self._out) + self._reserved >= self._window:
             self._backlog = True
             return False
         self._reserved += 1
@@ -124,10 +132,27 @@ class Dispatcher:
         self._reserved -= count
 
     def settled(self, names: Iterable[TaskName]) -> None:
-        """These tasks ended, or their token is worth nothing any more."""
-        self._out.difference_update(names)
+        """These tasks ended, or their token is worth nothing any more.
+
+        One that was committed and has not left yet (a cancel came in between) must not leave after all.
+        """
+        for name in names:
+            if name in self._out:
+                self._out.discard(name)
+            elif self._reserved:
+                if len(self._early) >= _EARLY:
+                    self._early.clear()
+                self._early.add(name)
         if self._backlog and len(self._out) <= self._window // 2:
             self._wake.set()
+
+    def holds(self, name: TaskName) -> bool:
+        return name in self._out
+
+    def close(self) -> list[TaskName]:
+        """Nothing leaves any more: what is ready waits for the next process. Returns what is out there."""
+        self._closed = True
+        return list(self._out)
 
     def took(self, digest: str, action: str, duration: int) -> None:
         durations = self._durations.get((digest, action))
@@ -143,21 +168,40 @@ class Dispatcher:
     async def send(self, pending: Sequence[Pending]) -> None:
         """Hands tasks to the broker whose rows say `dispatched`; they were reserved before."""
         self._reserved -= len(pending)
-        self._out.update(task.name for task in pending)
         await self._send(pending)
 
     async def _send(self, pending: Sequence[Pending]) -> None:
+        """Never fails: what cannot leave now is not held, and so found by whoever looks for lost tasks."""
+        pending = [task for task in pending if task.name not in self._early]
+        if not self._reserved:
+            self._early.clear()
+        self._out.update(task.name for task in pending)
         tasks, refused = [], []
         for task in pending:
             try:
                 tasks.append(await self._sealed(task))
+            except Unavailable as error:
+                self._out.discard(task.name)
+                log.warning("a task cannot leave yet", run=task.run_id, step=task.key, detail=error.detail)
             except MonjoloError as error:
                 self._out.discard(task.name)
                 refused.append((task.name, error))
-        if tasks:
-            await self._broker.publish(self._packed(tasks))
+            except Exception as error:
+                self._out.discard(task.name)
+                log.exception("a task could not be made ready", run=task.run_id, step=task.key)
+                refused.append((task.name, MonjoloError(f"It could not be made ready to leave: {error!r}")))
+        await self._publish([task for task in tasks if (task.run_id, task.key, task.token) in self._out])
         if refused:
             await self._refused(refused)
+
+    async def _publish(self, tasks: Sequence[Task]) -> None:
+        if not tasks:
+            return
+        try:
+            await self._broker.publish(self._packed(tasks))
+        except Exception as error:
+            log.error("the broker takes no tasks; they are sent again later", tasks=len(tasks), error=repr(error))
+            self._out.difference_update((task.run_id, task.key, task.token) for task in tasks)
 
     def _packed(self, tasks: Sequence[Task]) -> list[TaskMessage]:
         """Short tasks travel together, the others by themselves."""
@@ -226,8 +270,13 @@ class Dispatcher:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while self._backlog and len(self._out) + self._reserved <= self._window // 2:
-                await self._refill()
+            while self._backlog and not self._closed and len(self._out) + self._reserved <= self._window // 2:
+                try:
+                    await self._refill()
+                except Unavailable as error:
+                    self._backlog = True
+                    log.error("the backlog cannot be read; trying again", code=error.code, detail=error.detail)
+                    await asyncio.sleep(_TROUBLE_SECONDS)
 
     async def _refill(self) -> None:
         room = self._window - len(self._out) - self._reserved
@@ -243,15 +292,18 @@ class Dispatcher:
         self._backlog = False
         try:
             rows, left, self._turn = await self._database.write(take)
+            self._backlog = self._backlog or left
+            pending = [task for row in rows if (task := await self._pending(row)) is not None]
         finally:
             self._reserved -= room
-        self._backlog = self._backlog or left
-        pending = [await self._pending(row) for row in rows]
-        self._out.update(task.name for task in pending)
         await self._send(pending)
 
-    async def _pending(self, row: Any) -> Pending:
-        flow = await self._flows.compiled(row["flow_id"], row["version"])
+    async def _pending(self, row: Any) -> Pending | None:
+        try:
+            flow = await self._flows.compiled(row["flow_id"], row["version"])
+        except Exception as error:  # its run meets the same error at the gate, which sets it aside
+            log.error("a task's flow cannot be loaded", run=row["run_id"], step=row["key"], error=repr(error))
+            return None
         return Pending(
             row["run_id"],
             row["key"],
