@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
-
 from tests.integration.runs.house import House
 
 Reopen = Callable[[House], Awaitable[House]]
