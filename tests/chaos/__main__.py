@@ -7,6 +7,7 @@ import asyncio
 import json
 import secrets
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -39,6 +40,7 @@ def main() -> int:
     seed = secrets.randbelow(2**32) if given.seed is None else given.seed
     folder = Path(tempfile.mkdtemp(prefix="monjolo-chaos-"))
     total = Figures()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the platform is stopped
     try:
         asyncio.run(_all(given.only.split(","), folder, given.port, seed, given.scale, total))
     finally:
