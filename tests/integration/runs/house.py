@@ -193,7 +193,7 @@ class House:
     async def until(self, sql: str, *values: Any) -> list[dict[str, Any]]:
         """Waits until the question has an answer."""
         async with asyncio.timeout(PATIENCE):
-            while not (rows := await self.rows(sql, *values)):
+            while not (rows := await self.rows(sql, *values)):  # noqa: ASYNC110  (the database tells nobody)
                 await asyncio.sleep(0.002)
             return rows
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -29,8 +29,8 @@ from monjolo.engine import commands as orders
 from monjolo.engine import events as facts
 from monjolo.engine.decide import decide
 from monjolo.engine.evolve import evolve
-from monjolo.engine.types import Error
-from monjolo.kit.errors import MonjoloError
+from monjolo.engine.types import Error, StepStatus
+from monjolo.kit.errors import MonjoloError, Unavailable
 from monjolo.kit.time import SECOND, Clock
 from monjolo.storage.port import Connection, Database
 from monjolo_sdk.wire import Cancel, Control, Permit, Report
@@ -39,6 +39,7 @@ log = structlog.get_logger()
 
 FACTS_AT_ONCE = 1_000
 PERMIT_DEADLINE = 10 * SECOND
+_OUT = frozenset({StepStatus.QUEUED, StepStatus.RUNNING})  # of these a task may be in somebody's hands
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,25 +134,39 @@ class Advance:
                 if entry.done is not None and not entry.done.done():
                     entry.done.set_result(None)
 
-    async def _apply_until_stored(self, happened: Sequence[Fact]) -> None:
-        """A database that cannot write at this moment delays what happened; it does not lose it."""
+    async def _apply_until_stored(self, happened: Sequence[Fact], set_aside: str | None = None) -> None:
+        """A database that cannot write at this moment delays what happened; it does not lose it.
+
+        What fails otherwise is a fault of ours about one of these runs: each is tried by itself, and the one
+        that fails alone is set aside.
+        """
         pause = 0.05
         while happened:
             try:
-                happened = await self._apply(happened)
-            except MonjoloError as error:
+                happened = await self._apply(happened, set_aside)
+            except Unavailable as error:
                 log.error("the outcome of steps cannot be stored; trying again", code=error.code, detail=error.detail)
                 await asyncio.sleep(pause)
                 pause = min(5.0, pause * 2)
+            except Exception:
+                if set_aside is not None:
+                    raise
+                why, runs = traceback.format_exc(), dict.fromkeys(fact.run_id for fact in happened)
+                for run_id in runs:
+                    own = [fact for fact in happened if fact.run_id == run_id]
+                    await self._apply_until_stored(own, why if len(runs) == 1 else None)
+                return
 
     # --- one batch ------------------------------------------------------------------------------------------
 
-    async def _apply(self, happened: Sequence[Fact]) -> list[Fact]:
+    async def _apply(self, happened: Sequence[Fact], set_aside: str | None) -> list[Fact]:
         """Returns the facts of runs that somebody else changed meanwhile: they are decided again."""
-        entries = await self._cache.get_many(fact.run_id for fact in happened)
         batch = _Batch(happened)
         try:
-            await self._decide_all(batch, entries)
+            if set_aside is None:
+                await self._decide_all(batch, await self._cache.get_many(fact.run_id for fact in happened))
+            else:
+                self._quarantine(batch, happened[0], set_aside)
             self._reserve(batch)
             losers, told = await self._database.write(lambda c: self._write(c, batch))
         except BaseException:
@@ -175,14 +190,17 @@ class Advance:
             try:
                 children = self._decide_one(changes, fact)
             except Exception:
-                why = traceback.format_exc()
-                log.error("a run was quarantined", run=fact.run_id, event=type(fact.event).__name__, error=why)
-                batch.quarantined[fact.run_id] = why
-                batch.changed.pop(fact.run_id)
-                self._cache.drop(fact.run_id)
+                self._quarantine(batch, fact, traceback.format_exc())
                 continue
             for order in children:
                 todo.appendleft(await self._start_child(batch, entry, order, fact.event.at))
+
+    def _quarantine(self, batch: _Batch, fact: Fact, why: str) -> None:
+        log.error("a run was quarantined", run=fact.run_id, event=type(fact.event).__name__, error=why)
+        batch.quarantined[fact.run_id] = why
+        batch.changed.pop(fact.run_id, None)
+        batch.children = [child for child in batch.children if not _is_below(child, {fact.run_id})]
+        self._cache.drop(fact.run_id)
 
     def _decide_one(self, changes: Changes, fact: Fact) -> list[orders.StartChild]:
         entry = changes.entry
@@ -211,6 +229,8 @@ class Advance:
                 parent=ParentStep(run_id, order.key, order.token, parent.root_run_id, depth),
             )
             child = await self._acceptance.prepare(new)
+        except Unavailable:
+            raise
         except MonjoloError as error:
             problems = "; ".join(f"{problem.path}: {problem.message}" for problem in error.errors)
             message = f"{order.flow}: {error.detail}" + (f" ({problems})" if problems else "")
@@ -232,20 +252,28 @@ class Advance:
 
     def _write(self, connection: Connection, batch: _Batch) -> tuple[set[str], bool]:
         moved = [changes for changes in batch.changed.values() if _moved(changes)]
-        losers, told = writing.write(connection, moved, self._group)
-        for child in batch.children:
-            told = write_beginning(connection, child) or told
-        for changes in moved:
-            if changes.ended and changes.head is not None and changes.entry.state.run_id not in losers:
-                entry = changes.entry
-                if self._wants_event(entry.workspace_id, f"run.{changes.head.status}"):
-                    writing.put_run_event(connection, entry, changes.head, changes.at)
+        losers, told = writing.write(connection, [c for c in moved if c.row is None], self._group)
+        if batch.children:  # of a run that lost there are none: it will be decided again
+            losers |= {child.id for child in batch.children if _is_below(child, losers)}
+            rows = [changes for changes in moved if changes.row is not None and changes.run_id not in losers]
+            told = writing.write(connection, rows, self._group)[1] or told
+            for child in batch.children:
+                told = (child.id not in losers and write_beginning(connection, child)) or told
+        self.put_events(connection, [changes for changes in moved if changes.run_id not in losers])
         kept = [fact for fact in batch.facts if fact.run_id not in losers]
         repository.delete_inbox(connection, [f.inbox_id for f in kept if f.inbox_id is not None])
         repository.take_timers(connection, [f.timer for f in kept if f.timer is not None])
         for run_id, why in batch.quarantined.items():
             repository.quarantine(connection, run_id, why)
         return losers, told
+
+    def put_events(self, connection: Connection, stored: Iterable[Changes]) -> None:
+        """That a run has ended, for the flows that wait for it; in the transaction that ends it."""
+        for changes in stored:
+            if changes.ended and changes.head is not None:
+                entry = changes.entry
+                if self._wants_event(entry.workspace_id, f"run.{changes.head.status}"):
+                    writing.put_run_event(connection, entry, changes.head, changes.at)
 
     def _forget(self, batch: _Batch) -> None:
         """The commit failed: what is in memory is not what is in the database."""
@@ -256,13 +284,15 @@ class Advance:
     async def _committed(self, batch: _Batch, losers: set[str]) -> None:
         moved = [changes for changes in batch.changed.values() if _moved(changes)]
         for changes in moved:
-            run_id = changes.entry.state.run_id
+            run_id = changes.run_id
             if run_id in losers:
                 self._cache.drop(run_id)
                 self._dispatcher.unreserve(len(changes.direct))
             elif changes.row is None:
                 changes.entry.revision += 1
-        await self.publish([c for c in moved if c.entry.state.run_id not in losers])
+            else:
+                self._cache.put(changes.entry)
+        await self.publish([c for c in moved if c.run_id not in losers])
 
     async def publish(self, stored: Sequence[Changes]) -> None:
         """After the commit: tasks leave, workers are told, whoever looks on sees it."""
@@ -270,8 +300,12 @@ class Advance:
         controls: list[Control] = []
         over: list[TaskName] = []
         for changes in stored:
-            run_id = changes.entry.state.run_id
-            over += [(run_id, key, step.token) for key, step in changes.steps.items() if step.finished_at is not None]
+            run_id = changes.run_id
+            over += [
+                (run_id, key, step.token)
+                for key, step in changes.steps.items()
+                if step.token and step.status not in _OUT
+            ]
             over += [(run_id, key, order.token - 1) for key, order in changes.dispatches.items() if order.token > 1]
             pending += [
                 pending_of(changes, order) for key, order in changes.dispatches.items() if key in changes.direct
@@ -279,31 +313,55 @@ class Advance:
             controls += [Cancel(run_id, order.key, order.token) for order in changes.cancels]
             deadline = changes.at + PERMIT_DEADLINE
             controls += [Permit(run_id, o.key, o.token, o.worker, deadline) for o in changes.permits]
-            self._keep(changes)
-        self._dispatcher.settled(over)
-        self._leases.end(over)
+            self.keep(changes)
+        self.settled(over)
         if any(len(changes.dispatches) > len(changes.direct) for changes in stored):
             self._dispatcher.has_backlog()
         if controls:
             await self._broker.control(controls)
         if pending:
             await self._dispatcher.send(pending)
+        self.announce(stored)
+
+    def settled(self, names: Sequence[TaskName]) -> None:
+        """These tasks are in nobody's hands any more."""
+        self._dispatcher.settled(names)
+        self._leases.end(names)
+
+    def announce(self, stored: Sequence[Changes]) -> None:
         for listener in self.listeners:
             for changes in stored:
                 listener.run_changed(changes)
 
-    def _keep(self, changes: Changes) -> None:
+    def expect(self, changed: Iterable[Changes]) -> None:
+        """New runs, known before their commit: whatever happens to them after it finds this very entry.
+
+        Put there later it could take the place of one that has moved on, and what happens next would be lost.
+        """
+        for changes in changed:
+            self._cache.put(changes.entry)
+
+    def forget(self, changed: Iterable[Changes]) -> None:
+        """They were not written after all."""
+        for changes in changed:
+            self._cache.drop(changes.run_id)
+
+    def keep(self, changes: Changes) -> None:
+        """In memory after the commit: what goes on, and the next timer."""
         if changes.ended:
-            self._cache.drop(changes.entry.state.run_id)
+            self._cache.drop(changes.run_id)
             if self._wants_event(changes.entry.workspace_id, f"run.{changes.entry.state.head.status}"):
                 self.event_was_put()
         else:
-            self._cache.put(changes.entry)
             self._cache.shrink()
         for timer in changes.timers.values():
             if self.next_timer is None or timer.due_at < self.next_timer:
                 self.next_timer = timer.due_at
                 self.timer_was_set.set()
+
+
+def _is_below(child: PreparedRun, run_ids: Container[str]) -> bool:
+    return child.entry.parent is not None and child.entry.parent.run_id in run_ids
 
 
 def _moved(changes: Changes) -> bool:

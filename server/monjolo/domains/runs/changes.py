@@ -46,6 +46,10 @@ class Changes:
         if decision.head is not None:
             self.head = decision.head
         self.steps.update(decision.steps)
+        if self.dispatches:  # of an earlier decision of this batch: what has ended since does not leave
+            for key, step in decision.steps.items():
+                if step.finished_at is not None:
+                    self.dispatches.pop(key, None)
         self.items.update(decision.items)
         self.forget.update(decision.forget)
         for order in decision.commands:
@@ -73,6 +77,10 @@ class Changes:
                 self.children.append(order)
             case orders.CancelChild():
                 self.child_cancels.append(order)
+
+    @property
+    def run_id(self) -> str:
+        return self.entry.state.run_id
 
     @property
     def ended(self) -> bool:

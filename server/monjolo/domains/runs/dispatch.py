@@ -146,6 +146,10 @@ class Dispatcher:
         if self._backlog and len(self._out) <= self._window // 2:
             self._wake.set()
 
+    def heard_of(self, names: Iterable[TaskName]) -> None:
+        """A worker has said its last word on these, whatever it was worth."""
+        self._out.difference_update(names)
+
     def holds(self, name: TaskName) -> bool:
         return name in self._out
 

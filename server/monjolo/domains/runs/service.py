@@ -16,7 +16,7 @@ from monjolo.domains.runs.changes import Changes
 from monjolo.domains.runs.dispatch import Dispatcher
 from monjolo.domains.runs.models import NewRun, PreparedRun, Repeat
 from monjolo.engine import events as facts
-from monjolo.kit.errors import Conflict, InvalidInput, MonjoloError
+from monjolo.kit.errors import Conflict, InvalidInput
 from monjolo.kit.time import DAY, Clock
 from monjolo.storage.port import Connection, Database
 
@@ -59,10 +59,12 @@ class RunsService:
 
     def committed(self, prepared: Sequence[PreparedRun]) -> None:
         """After the commit: the tasks of these runs may leave."""
+        stored = [changes_of(run) for run in prepared if run.duplicate_of is None]
+        for changes in stored:
+            self._advance.keep(changes)
         self._dispatcher.has_backlog()
         self._advance.inbox_has_news.set()
-        for run in prepared:
-            self._tell(changes_of(run))
+        self._advance.announce(stored)
 
     def _insert(self, connection: Connection, prepared: PreparedRun, changes: Changes) -> bool:
         if prepared.idempotency is not None:
@@ -78,6 +80,7 @@ class RunsService:
                 prepared.duplicate_of = first[0]
                 return False
         _, told = writing.write(connection, [changes], self._group)
+        self._advance.put_events(connection, [changes])
         return write_beginning(connection, prepared) or told
 
     # --- accept ---------------------------------------------------------------------------------------------
@@ -89,14 +92,16 @@ class RunsService:
         prepared = await self._acceptance.prepare_many(new)
         changed = [changes_of(run) for run in prepared]
         reserved = self._reserve(changed)
+        self._advance.expect(changed)
         try:
             if any(run.idempotency for run in prepared):
                 # A client that leaves must not leave a stored run behind whose tasks nobody sends.
                 await asyncio.shield(asyncio.create_task(self._store_with_keys(prepared, changed)))
             else:
                 await self._accepting.store(prepared, changed)
-        except MonjoloError:
+        except Exception:
             self._dispatcher.unreserve(reserved)
+            self._advance.forget(changed)
             raise
         return prepared
 
@@ -120,6 +125,7 @@ class RunsService:
                 stored.append(changes)
             else:
                 self._dispatcher.unreserve(len(changes.direct))
+                self._advance.forget([changes])
         await self._advance.publish(stored)
         if any(told):
             self._advance.inbox_has_news.set()
