@@ -27,7 +27,7 @@ _DATES = frozenset(
 ) | {"getMilliseconds"}
 _TEXTS = frozenset(("replace", "split", "join", "substring", "lower", "upper", "trim"))
 _METHODS = _TESTS | _DATES | _TEXTS | {"size"}
-_SCALAR = _LOGIC | (_ARITHMETIC - {"_+_"}) | _TESTS | {"size", "int", "double", "bool"}
+SCALAR = _LOGIC | (_ARITHMETIC - {"_+_"}) | _TESTS | {"size", "int", "double", "bool"}
 _NEVER_BOOLEAN = _ARITHMETIC | _DATES | _TEXTS | {"size", "int", "double", "string", "timestamp", "duration"}
 
 
@@ -57,7 +57,7 @@ def walk(tree: Node) -> Walk:
         found.report("expression_too_large", f"An expression may have {MAX_NODES:,} parts; split it over steps.")
     else:
         _visit(tree, frozenset(), found)
-        if _growth(tree) > MAX_GROWTH:
+        if growth(tree) > MAX_GROWTH:
             found.report("expression_too_costly", "This expression can multiply its data too often; simplify it.")
     return found
 
@@ -149,7 +149,8 @@ def _check_pattern(node: Call, found: Walk) -> None:
         found.report("pattern_not_literal", "The pattern of matches() must be written out, as 'text'.")
 
 
-def _growth(node: Node) -> int:
+def growth(node: Node) -> int:
+    """How many times larger than its data the result can be."""
     match node:
         case Const(value=str() as text):
             return 1 + len(text) // 64
@@ -158,20 +159,20 @@ def _growth(node: Node) -> int:
         case Const() | Ident() | Select(test_only=True):
             return 1
         case Select():
-            return _growth(node.operand)
+            return growth(node.operand)
         case ListOf() | MapOf():
-            return 1 + sum(map(_growth, children(node)))
+            return 1 + sum(map(growth, children(node)))
         case Loop():
-            inside = max(_growth(node.step), _growth(node.condition))
-            return min(_growth(node.over) * max(inside - 1, 1), 10**9)
+            inside = max(growth(node.step), growth(node.condition))
+            return min(growth(node.over) * max(inside - 1, 1), 10**9)
         case Call():
             return _call_growth(node)
 
 
 def _call_growth(node: Call) -> int:
-    parts = [_growth(child) for child in children(node)]
+    parts = [growth(child) for child in children(node)]
     largest = max(parts, default=1)
-    if largest > MAX_GROWTH or node.function in _SCALAR:
+    if largest > MAX_GROWTH or node.function in SCALAR:
         return largest if largest > MAX_GROWTH else 1
     if node.function == "_?_:_":
         return largest

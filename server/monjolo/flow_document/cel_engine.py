@@ -15,6 +15,7 @@ from typing import Any
 
 from cel_expr_python import cel
 
+from monjolo.flow_document.cel_cost import MAX_COST, Cost
 from monjolo.flow_document.cel_tree import Call, Ident, Node, children, read_tree
 from monjolo.kit.time import from_datetime, to_rfc3339
 
@@ -43,6 +44,7 @@ class CelProgram:
         self.tree = read_tree(raw)
         division, rest = _renamed(self.tree)
         raw = _rename(raw, division)
+        self._cost = Cost(self.tree)
         self._env = env
         self._raw_mixed = _rename(raw, rest) if rest else None
         self._plain = env.deserialize(raw)
@@ -50,6 +52,8 @@ class CelProgram:
 
     def run(self, data: Mapping[str, Any]) -> Any:
         """Raises EngineError; nothing else leaves it for JSON values."""
+        if self._cost and self._cost.of(data) > MAX_COST:
+            raise EngineError("too_costly", "its loops would look at too much data; compute in a step instead")
         _WORK.left = MAX_WORK
         try:
             result = self._plain.eval(data=data)

@@ -170,6 +170,71 @@ def test_an_expression_that_runs_away_fails_in_time(outcome, source):
     assert isinstance(found, Failure), found
 
 
+NATIVE = [
+    "x.items.filter(i, -1 in x.items)",
+    "x.items.exists(i, x.items != x.items)",
+    "x.items.exists(i, size(x.items + x.items) < 0)",
+    "x.items.exists(i, x.items.join('') == 'b')",
+    "x.few.exists(i, x.long.contains('ab'))",
+    "x.few.exists(i, size(x.long) < 0)",
+    "x.few.exists(i, x.long.matches('b+c'))",
+    "x.few.exists(i, size(x.long + x.long) < 0)",
+    "x.few.exists(i, x.long.startsWith(x.long + 'x'))",
+    "x.few.exists(i, string(x.long) == 'x')",
+    "x.few.exists(i, {'a': x.items} != {'a': x.items})",
+    "x.few.exists(i, [x.long] != [x.long])",
+    "x.few.map(i, x.long).exists(t, t.contains('ab'))",
+    "x.few.exists(i, {'k': x.long}[string(i) + 'k'].contains('b') || x['long'].contains('ab'))",
+    "x.few.exists(i, x[['long'][0]].contains('ab'))",
+    "x.rows.exists(r, x.few.exists(i, r.text.contains('ab')))",
+    "x.rows.exists(r, x.few.exists(i, r[['text'][0]].contains('ab')))",
+    "x.few.map(i, i).exists(i, -1 in x.items)",
+    "x.keyed.exists(k, x.few.exists(i, k.contains('ab')))",
+    "[[x.long]].exists(r, r.exists(t, x.few.exists(i, t.contains('ab'))))",
+    "x.few.map(i, [x.long]).exists(r, r.exists(t, t.contains('ab')))",
+    "x.few.filter(i, true).map(i, {'t': x.long}).exists(r, r.t.contains('ab'))",
+    "x.long.split('').exists(c, x.long.contains('ab'))",
+    "[x.few][0].exists(i, [x.items][0] != [x.items][0])",
+]
+
+
+@pytest.mark.parametrize("source", NATIVE)
+def test_a_loop_over_much_data_is_refused_before_it_holds_everything_up(outcome, source):
+    data = {
+        "items": list(range(200_000)),
+        "long": "a" * 1_000_000,
+        "few": list(range(9_000)),
+        "rows": [{"text": "a" * 500_000}, {"text": "b"}],
+        "keyed": {"a" * 1_000_000: 1},
+    }
+    found = quickly(lambda: outcome.of("${{ " + source + " }}", x=data))
+    assert isinstance(found, Failure), found
+    assert found.code == "too_costly"
+
+
+def test_loops_over_ordinary_data_are_not_refused(outcome):
+    rows = [{"id": f"row-{n}", "price": n, "tags": ["a", "b"], "body": "words " * 20} for n in range(3_000)]
+    data = {
+        "rows": rows,
+        "wanted": [f"row-{n}" for n in range(0, 200, 7)],
+        "name": "row-7",
+        "heavy": [{"t": "a" * 900_000}],
+    }
+    for source in (
+        "size(x.rows.filter(r, r.id in x.wanted))",
+        "x.rows.filter(r, r.id == x.name)",
+        "x.rows.map(r, r.price * 2 + 1)",
+        "x.rows.filter(r, r.body.contains('zz') && 'b' in r.tags)",
+        "x.rows.exists(r, r.tags.exists(t, t == 'zz'))",
+        "x.rows.filter(r, r.price > 10).map(r, r.id + '!')",
+        "x.rows.map(r, r.id).filter(i, i.startsWith('row-1')).size()",
+        "x.heavy.filter(h, h.t.contains('zz'))",
+        "x.wanted.all(w, x.wanted.exists(v, v == w))",
+    ):
+        found = quickly(lambda source=source: outcome.of("${{ " + source + " }}", x=data))
+        assert isinstance(found, Value), (source, found)
+
+
 def test_a_regular_expression_takes_time_linear_in_its_text(outcome):
     text = "a" * 60_000 + "!"
     for pattern in ("(a+)+$", "(a|a)*$", "(a|aa)+$", "(.*a){12}$", "^(([a-z])+.)+[A-Z]([a-z])+$"):
