@@ -15,6 +15,7 @@ from monjolo.engine.commands import (
 from monjolo.engine.draft import Draft
 from monjolo.engine.retries import delay_before, may_retry
 from monjolo.engine.types import (
+    OUTPUTS_KEPT,
     SECOND,
     ConcurrencyPlan,
     Duration,
@@ -284,7 +285,9 @@ def _begin_fan_out(draft: Draft, key: str, plan: StepPlan) -> None:
         return
     items = value.value
     if not isinstance(items, list):
-        message = f"for_each.items gave {type(items).__name__}, not a list"
+        many = isinstance(items, dict) and "$items" in items
+        kind = f"more than {OUTPUTS_KEPT:,} items of another step" if many else type(items).__name__
+        message = f"for_each.items gave {kind}, not a list"
         end(draft, key, StepStatus.FAILED, "failed", error=Error("ExpressionError", message, step=key))
         return
     size = plan.for_each.batch_size

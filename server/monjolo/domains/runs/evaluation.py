@@ -7,7 +7,7 @@ from typing import Any
 from monjolo.domains.runs.codec import error_to_json
 from monjolo.engine import graph
 from monjolo.engine.draft import Evaluate, Scope
-from monjolo.engine.types import ExprId, Plan, StepKind, StepState
+from monjolo.engine.types import OUTPUTS_KEPT, ExprId, Plan, StepKind, StepState
 from monjolo.engine.values import Failure, Value
 from monjolo.flow_document import Compiled
 from monjolo.kit.time import to_rfc3339
@@ -32,7 +32,15 @@ class Evaluator:
             steps = tuple(sorted({path[1] for path in reads if path[0] == "steps" and len(path) > 1}))
             needs = self._needs[expression] = (tops, steps)
         names = self._names(scope, *needs) if needs[0] else {}
-        return self._expressions.evaluate(expression, names)
+        value = self._expressions.evaluate(expression, names)
+        for step in needs[1]:
+            if _is_reference(names["steps"][step]["output"]) and not _holds_reference(value):
+                return Failure(
+                    "paged_output",
+                    f"step {step} has more than {OUTPUTS_KEPT:,} items, so its output is a reference: hand it on whole, "
+                    "or read the items page by page from the API",
+                )
+        return value
 
     def _names(self, scope: Scope, tops: tuple[str, ...], steps: tuple[str, ...]) -> dict[str, Any]:
         names: dict[str, Any] = {}
@@ -73,6 +81,21 @@ class Evaluator:
                     return True, scope.view.items(fan_key)[index]
             key = graph.parent_of(key)
         return False, None
+
+
+def _is_reference(output: Any) -> bool:
+    return isinstance(output, dict) and "$items" in output
+
+
+def _holds_reference(found: Value | Failure) -> bool:
+    """Only a result that hands the reference on makes sense; anything computed from it would be wrong."""
+    todo = [found.value] if isinstance(found, Value) else []
+    while todo:
+        node = todo.pop()
+        if _is_reference(node):
+            return True
+        todo += node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    return isinstance(found, Failure)
 
 
 class Evaluators:
