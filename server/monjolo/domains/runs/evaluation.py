@@ -37,7 +37,7 @@ class Evaluator:
             if _is_reference(names["steps"][step]["output"]) and not _holds_reference(value):
                 return Failure(
                     "paged_output",
-                    f"step {step} has more than {OUTPUTS_KEPT:,} items, so its output is a reference: hand it on whole, "
+                    f"step {step} has more than {OUTPUTS_KEPT:,} items, so its output is a reference: hand it on, "
                     "or read the items page by page from the API",
                 )
         return value
