@@ -176,7 +176,7 @@ def pause(
     reason: Annotated[str | None, typer.Option("--reason", help="Why, for others to read.")] = None,
     as_json: Json = False,
 ) -> None:
-    """No trigger starts it any more; a person still can, and accepted runs go on."""
+    """Nothing starts it any more until it is resumed; accepted runs go on."""
     _told(api("POST", f"/flows/{slug}/pause", body={"reason": reason}), as_json=as_json)
 
 

@@ -146,7 +146,7 @@ def _changing(routes: APIRouter, flows: FlowsService) -> None:
     async def pause_flow(
         slug: str, who: Writer, match: Match, response: Response, body: schemas.PauseInput | None = None
     ) -> schemas.FlowView:
-        """No trigger starts it any more; a person still can, and accepted runs go on."""
+        """Nothing starts it any more until it is resumed; accepted runs go on."""
         reason = body.reason if body else None
         head = await flows.pause(who.workspace_id, slug, reason, actor=who.user_id, expects=match.check)
         _tag(response, head)

@@ -255,7 +255,7 @@ class FlowsService:
         actor: str,
         expects: Expectation = any_revision,
     ) -> FlowHead:
-        """Nothing starts the flow any more but a person; runs that were accepted go on."""
+        """Nothing starts the flow any more; runs that were accepted go on, and can be repeated."""
         return await self._set_state(workspace_id, slug, "paused", reason, actor, expects)
 
     async def resume(
