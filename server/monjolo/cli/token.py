@@ -46,6 +46,7 @@ def create(
     as_json: Json = False,
 ) -> None:
     """Make a token of one's own. It is printed this once, alone on standard output."""
+    expiry = _expiry(expires)
     if email is not None:
         password = terminal.secret_value("password", file)
         signed_in = api("POST", "/auth/token", body={"email": email, "password": password})
@@ -53,7 +54,7 @@ def create(
     elif api("GET", "/auth/me")["kind"] == "system":
         raise typer.BadParameter("a token belongs to a person: say whose with --as EMAIL")
     scopes = [one for given in scope for one in given.split(",")]
-    made = api("POST", "/tokens", body={"name": name, "scopes": scopes, "expires_at": _expiry(expires)})
+    made = api("POST", "/tokens", body={"name": name, "scopes": scopes, "expires_at": expiry})
     if as_json:
         terminal.print_json(made)
         return
