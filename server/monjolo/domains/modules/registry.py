@@ -321,7 +321,9 @@ class Registry:
 
         await self._database.write(work)
         await self._reload()
-        _log.info("module is live", module=version.id, version=version.version, path=version.path)
+        # The first start says one line, the link; what always comes with the platform is no news.
+        say = _log.debug if version.origin == "built-in" else _log.info
+        say("module is live", module=version.id, version=version.version, path=version.path)
         if leaving is not None and leaving.id != version.id:
             self._retry_clashes({leaving.id})
 
