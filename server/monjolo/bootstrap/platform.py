@@ -47,6 +47,7 @@ from monjolo.domains.runs.leases import Leases
 from monjolo.domains.runs.live import LiveRuns
 from monjolo.domains.runs.logs import LogStore
 from monjolo.domains.runs.numbers import Numbers
+from monjolo.domains.runs.repair import Repair
 from monjolo.domains.runs.sealer import TaskSealer
 from monjolo.domains.runs.service import RunsService
 from monjolo.domains.runs.workers import WorkersBook
@@ -92,6 +93,7 @@ class Platform:
     database: SqliteDatabase
     app: Starlette
     consumers: Consumers
+    repair: Repair
     clockwork: Clockwork
     registry: Registry
     worker: Worker
@@ -220,9 +222,11 @@ class _Wiring:
             base.database, self.flows, acceptance, self.advance, self.dispatcher, base.clock, group=GROUP
         )
         self.advance.listeners += [LiveRuns(base.bus), RunFigures(base.metrics)]
+        self.repair = Repair(base.database, self.advance, self.dispatcher, self.leases, base.clock)
         self.consumers = Consumers(
-            base.database, self.advance, self.dispatcher, self.leases, self.logs, self.workers, base.broker, base.clock
-        )
+            base.database, self.advance, self.dispatcher, self.leases, self.logs, self.workers, base.broker, base.clock,
+            self.repair,
+        )  # fmt: skip
 
     async def _refused(self, refused: Sequence[tuple[TaskName, MonjoloError]]) -> None:
         self.advance.post(run_consumers.refusals(refused, self.base.clock.now()))
@@ -339,6 +343,7 @@ class _Wiring:
             database=base.database,
             app=app,
             consumers=self.consumers,
+            repair=self.repair,
             clockwork=self.clockwork,
             registry=self.registry,
             worker=self.worker,

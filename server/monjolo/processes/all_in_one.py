@@ -17,6 +17,7 @@ import structlog
 
 from monjolo.bootstrap.platform import Platform, build
 from monjolo.kit.errors import MonjoloError
+from monjolo.kit.privacy import close_to_neighbours
 from monjolo.kit.time import HOUR, SECOND, SystemClock
 from monjolo.observability.logging import configure_logging
 from monjolo.processes.api import bind, serve, url_of
@@ -26,6 +27,7 @@ from monjolo.storage.migrate import prepare
 
 log = structlog.get_logger()
 DRAIN_SECONDS = 10.0
+PUT_BACK_SECONDS = 5.0
 RETENTION_EVERY = HOUR
 
 Said = Callable[[str, str | None], None]  # (url, one-time link or None)
@@ -34,6 +36,7 @@ Said = Callable[[str, str | None], None]  # (url, one-time link or None)
 async def run(settings: Settings, said: Said) -> None:
     """Until SIGTERM or SIGINT. Raises MonjoloError when it cannot start, with what to do."""
     configure_logging(settings.log.level, as_json=settings.log.format == "json")
+    close_to_neighbours()
     with DataLock.acquire(settings.data) as lock:
         listener = bind(settings.host, settings.port)
         try:
@@ -81,7 +84,7 @@ async def _start(platform: Platform) -> None:
     core = platform.registry.catalogue().find("core")
     if core is not None:
         await platform.worker.warm(core.digest)
-    await platform.consumers.recover()
+    await platform.repair.recover()
     gc.collect()
     gc.freeze()  # what was loaded so far stays: the collector need not look at it again
     gc.set_threshold(20_000, 20, 50)  # a batch of runs is thousands of objects, none of them in a circle
@@ -111,6 +114,8 @@ async def _serve(platform: Platform, listener: socket.socket, stop: asyncio.Even
     await platform.worker.drain(DRAIN_SECONDS)
     web_stop.set()
     await platform.worker.close()
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(platform.repair.put_back(), PUT_BACK_SECONDS)
     await _end(tasks, stopping)
     platform.database.close()
     for task in done:

@@ -24,6 +24,7 @@ from monjolo.domains.runs.live import LiveRuns
 from monjolo.domains.runs.logs import LogStore
 from monjolo.domains.runs.models import NewRun, PreparedRun
 from monjolo.domains.runs.numbers import Numbers
+from monjolo.domains.runs.repair import Repair
 from monjolo.domains.runs.service import RunsService
 from monjolo.domains.runs.workers import WorkersBook
 from monjolo.domains.triggers.registry import TriggerRegistry
@@ -130,14 +131,16 @@ class House:
         self.advance.listeners.append(LiveRuns(self.bus))
         self.logs = LogStore(self.database, self.bus)
         self.workers = WorkersBook(self.database, self.bus)
+        self.repair = Repair(self.database, self.advance, self.dispatcher, self.leases, self.clock)
         self.consumers = Consumers(
-            self.database, self.advance, self.dispatcher, self.leases, self.logs, self.workers, self.broker, self.clock
-        )
+            self.database, self.advance, self.dispatcher, self.leases, self.logs, self.workers, self.broker, self.clock,
+            self.repair,
+        )  # fmt: skip
         return self
 
     async def start(self) -> House:
         """Recovers, as a process does, and listens."""
-        await self.consumers.recover()
+        await self.repair.recover()
         self._parts.append(asyncio.create_task(self.consumers.run()))
         await asyncio.sleep(0)
         return self

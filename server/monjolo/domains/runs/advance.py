@@ -208,7 +208,7 @@ class Advance:
         decision = decide(entry.state, fact.event, evaluate)
         if decision.changes_nothing:
             return []
-        note_fact(changes, fact.event, fact.report, self._leases)
+        note_fact(changes, fact.event, fact.report, self._leases, self._clock.now())
         evolve(entry.state, decision)
         changes.add(decision, fact.event.at)
         children, changes.children = changes.children, []
@@ -355,9 +355,15 @@ class Advance:
         else:
             self._cache.shrink()
         for timer in changes.timers.values():
-            if self.next_timer is None or timer.due_at < self.next_timer:
-                self.next_timer = timer.due_at
+            if self.timer_is(timer.due_at):
                 self.timer_was_set.set()
+
+    def timer_is(self, due_at: int | None) -> bool:
+        """True when it is now the next."""
+        sooner = due_at is not None and (self.next_timer is None or due_at < self.next_timer)
+        if sooner:
+            self.next_timer = due_at
+        return sooner
 
 
 def _is_below(child: PreparedRun, run_ids: Container[str]) -> bool:

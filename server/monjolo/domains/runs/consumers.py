@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TypeVar
 
 import structlog
 
@@ -11,19 +14,23 @@ from monjolo.broker.port import OrchestratorBroker
 from monjolo.domains.runs import codec, repository
 from monjolo.domains.runs.advance import Advance, Fact
 from monjolo.domains.runs.dispatch import Dispatcher, TaskName
-from monjolo.domains.runs.leases import JUDGE_EVERY, Leases
+from monjolo.domains.runs.leases import Leases
 from monjolo.domains.runs.logs import LogStore
+from monjolo.domains.runs.repair import Repair
 from monjolo.domains.runs.workers import WorkersBook
 from monjolo.engine import events as facts
 from monjolo.engine.types import Error
-from monjolo.kit.errors import MonjoloError
+from monjolo.kit.errors import MonjoloError, Unavailable
 from monjolo.kit.time import SECOND, Clock
-from monjolo.storage.port import Database
+from monjolo.storage.port import Connection, Database
 from monjolo_sdk import wire
 
 log = structlog.get_logger()
+T = TypeVar("T")
 TIMERS_AT_ONCE = 500
 INBOX_AT_ONCE = 1_000
+_TROUBLE_SECONDS = 1.0
+_LAST = (wire.Finished, wire.Released, wire.Redelivered)  # after it the worker has nothing of the task in hand
 
 
 class Consumers:
@@ -37,6 +44,7 @@ class Consumers:
         workers: WorkersBook,
         broker: OrchestratorBroker,
         clock: Clock,
+        repair: Repair,
     ) -> None:
         self._database = database
         self._advance = advance
@@ -46,6 +54,7 @@ class Consumers:
         self._workers = workers
         self._broker = broker
         self._clock = clock
+        self._repair = repair
 
     async def run(self) -> None:
         """Everything that listens, until cancelled; one that fails brings all down, loudly."""
@@ -57,7 +66,7 @@ class Consumers:
             group.create_task(self._hear_heartbeats())
             group.create_task(self._read_inbox())
             group.create_task(self._watch_timers())
-            group.create_task(self._judge_leases())
+            group.create_task(self._repair.run())
 
     # --- what workers say -----------------------------------------------------------------------------------
 
@@ -68,9 +77,12 @@ class Consumers:
                 happened = [fact for report in reports if (fact := self._fact(report)) is not None]
                 if happened:
                     await self._advance.submit(happened)
+                    self._dispatcher.heard_of(
+                        (report.run_id, report.key, report.token) for report in reports if isinstance(report, _LAST)
+                    )
                 receipt.done()
-            except BaseException as error:
-                receipt.failed(error)
+            except BaseException:
+                receipt.failed(Unavailable("The platform stops; say it again when it is up.", code="stopping"))
                 raise
 
     def _fact(self, report: wire.Report) -> Fact | None:
@@ -106,12 +118,22 @@ class Consumers:
         )
 
     async def _hear_heartbeats(self) -> None:
-        while True:
-            beats = await self._broker.next_heartbeats()
-            now = self._clock.now()
-            for beat in beats:
-                self._leases.renew(beat.held, now)
+        """A database that is slow or full must not make workers look silent: leases are renewed at once."""
+        async with asyncio.TaskGroup() as writing:
+            noted: asyncio.Task[None] | None = None
+            while True:
+                beats = await self._broker.next_heartbeats()
+                now = self._clock.now()
+                for beat in beats:
+                    self._leases.renew(beat.held, now)
+                if noted is None or noted.done():
+                    noted = writing.create_task(self._note(beats, now))
+
+    async def _note(self, beats: Sequence[wire.Heartbeat], now: int) -> None:
+        try:
             await self._workers.beat(beats, now)
+        except MonjoloError as error:
+            log.error("heartbeats cannot be stored", code=error.code, detail=error.detail)
 
     async def _hear_logs(self) -> None:
         while True:
@@ -122,17 +144,26 @@ class Consumers:
             except MonjoloError as error:
                 log.error("log lines cannot be stored", code=error.code, detail=error.detail)
                 receipt.failed(error)
-            except BaseException as error:
-                receipt.failed(error)
+            except BaseException:
+                receipt.failed(Unavailable("The platform stops; say it again when it is up.", code="stopping"))
                 raise
 
     # --- what the database says -----------------------------------------------------------------------------
+
+    async def _read(self, query: Callable[[Connection], T]) -> T:
+        """A database that cannot be read at this moment is asked again."""
+        while True:
+            try:
+                return await self._database.read(query)
+            except Unavailable as error:
+                log.error("the database cannot be read; trying again", code=error.code, detail=error.detail)
+                await asyncio.sleep(_TROUBLE_SECONDS)
 
     async def _read_inbox(self) -> None:
         while True:
             await self._advance.inbox_has_news.wait()
             self._advance.inbox_has_news.clear()
-            while rows := await self._database.read(lambda c: repository.list_inbox(c, INBOX_AT_ONCE)):
+            while rows := await self._read(lambda c: repository.list_inbox(c, INBOX_AT_ONCE)):
                 happened = [
                     Fact(row["run_id"], codec.event_from_text(row["event"]), inbox_id=row["id"]) for row in rows
                 ]
@@ -140,11 +171,14 @@ class Consumers:
 
     async def _watch_timers(self) -> None:
         advance = self._advance
-        advance.next_timer = await self._database.read(repository.next_timer)
         while True:
+            advance.next_timer = None  # first: what is set while the database is asked must count as well
+            advance.timer_was_set.clear()
+            advance.timer_is(await self._read(repository.next_timer))
             now = self._clock.now()
-            if advance.next_timer is not None and advance.next_timer <= now:
-                rows = await self._database.read(lambda c, t=now: repository.due_timers(c, t, TIMERS_AT_ONCE))  # type: ignore[misc]
+            due: int | None = advance.next_timer
+            if due is not None and due <= now:
+                rows = await self._read(partial(repository.due_timers, now=now, limit=TIMERS_AT_ONCE))
                 await advance.submit(
                     [
                         Fact(
@@ -155,48 +189,10 @@ class Consumers:
                         for row in rows
                     ]
                 )
-                advance.next_timer = await self._database.read(repository.next_timer)
                 continue
-            pause = None if advance.next_timer is None else min(60.0, (advance.next_timer - now) / SECOND)
-            advance.timer_was_set.clear()
-            try:
+            pause = None if due is None else min(60.0, (due - now) / SECOND)
+            with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(advance.timer_was_set.wait(), pause)
-            except TimeoutError:
-                continue
-
-    # --- repair ---------------------------------------------------------------------------------------------
-
-    async def _judge_leases(self) -> None:
-        """Looks only while something is held, and only with all heartbeats heard."""
-        while True:
-            await asyncio.sleep(JUDGE_EVERY / SECOND)
-            now = self._clock.now()
-            lost = self._leases.expired(now)
-            if lost:
-                self._leases.end(lost)
-                log.warning("workers went silent; their steps are taken over", steps=len(lost))
-                await self._advance.submit([_lease_expired(name, now) for name in lost])
-
-    async def recover(self) -> None:
-        """After a start, when no worker of before can be alive: what was out there is settled or sent again."""
-        rows = await self._database.read(repository.outstanding_tasks)
-        now = self._clock.now()
-        happened = [
-            _lease_expired((row["run_id"], row["key"], row["token"]), now)
-            if row["state"] == "started"
-            else Fact(row["run_id"], facts.TaskRedelivered(now, row["key"], row["token"]))
-            for row in rows
-        ]
-        if happened:
-            log.info("taking up what was running before the restart", steps=len(happened))
-            self._advance.post(happened)
-        self._advance.inbox_has_news.set()
-        self._dispatcher.has_backlog()
-
-
-def _lease_expired(name: TaskName, now: int) -> Fact:
-    run_id, key, token = name
-    return Fact(run_id, facts.LeaseExpired(now, key, token))
 
 
 def refusals(refused: Sequence[tuple[TaskName, MonjoloError]], now: int) -> list[Fact]:

@@ -28,6 +28,9 @@ class Leases:
         until = self._until[name] = now + LEASE
         return until
 
+    def knows(self, name: TaskName) -> bool:
+        return name in self._until
+
     def end(self, names: Iterable[TaskName]) -> None:
         for name in names:
             self._until.pop(name, None)

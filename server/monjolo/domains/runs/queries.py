@@ -84,7 +84,7 @@ def list_runs(
 
 def count_runs(connection: Connection, workspace_id: str, filters: dict[str, Any], up_to: int) -> int:
     where, values = _conditions(workspace_id, filters)
-    sql = f"SELECT COUNT(*) FROM (SELECT 1 FROM runs WHERE {' AND '.join(where)} LIMIT ?) AS some"  # noqa: S608
+    sql = f"SELECT COUNT(*) FROM (SELECT 1 FROM runs WHERE {' AND '.join(where)} LIMIT ?) AS found"  # noqa: S608
     return int(connection.execute(sql, (*values, up_to)).fetchone()[0])
 
 
@@ -201,9 +201,9 @@ def artifacts_of(connection: Connection, run_id: str) -> list[dict[str, Any]]:
 
 def artifact(connection: Connection, run_id: str, name: str, key: str | None) -> Any:
     row = connection.execute(
-        "SELECT * FROM artifacts WHERE run_id = ? AND name = ? AND (? IS NULL OR key = ?) "
+        "SELECT * FROM artifacts WHERE run_id = ? AND name = ? AND key = COALESCE(?, key) "
         "ORDER BY created_at DESC LIMIT 1",
-        (run_id, name, key, key),
+        (run_id, name, key),
     ).fetchone()
     if row is None:
         raise NotFound("The run has no artifact of this name.", code="artifact_not_found")

@@ -11,12 +11,15 @@ from monjolo.kit import json
 from monjolo_sdk.wire import Finished, Report
 
 
-def note_fact(changes: Changes, event: facts.Event, report: Report | None, leases: Leases) -> None:
-    """Called with the state before the decision, for an event that changed something."""
+def note_fact(changes: Changes, event: facts.Event, report: Report | None, leases: Leases, now: int) -> None:
+    """Called with the state before the decision, for an event that changed something.
+
+    A lease counts from now, not from when the worker said so: the report may have waited for the database.
+    """
     match event:
         case facts.TaskStarted(key=key, token=token) | facts.TaskClaimed(key=key, token=token):
             worker = report.worker if report is not None and hasattr(report, "worker") else None
-            until = leases.grant((changes.entry.state.run_id, key, token), event.at)
+            until = leases.grant((changes.entry.state.run_id, key, token), max(now, event.at))
             changes.started.append((worker or "", until, changes.entry.state.run_id, key, token))
             _note_attempt(changes, key, token, "running", worker, event.at, None, None)
         case facts.TaskFinished(key=key, token=token):

@@ -21,7 +21,7 @@ _INSERT_RUN = (
 )
 _UPDATE_RUN = (
     "UPDATE runs SET revision = revision + 1, status = ?, reason = ?, head = ?, outputs = ?, error = ?, "
-    "started_at = ?, finished_at = ? WHERE id = ? AND revision = ?"
+    "started_at = ?, finished_at = ?, quarantined = NULL WHERE id = ? AND revision = ?"
 )
 _TOUCH_RUN = "UPDATE runs SET revision = revision + 1 WHERE id = ? AND revision = ?"
 _UPSERT_STEP = (
@@ -42,8 +42,8 @@ _PUT_TASK = (
 _PUT_ATTEMPT = (
     "INSERT INTO attempts (run_id, key, token, attempt, status, worker, error, queued_at, started_at, finished_at) "
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (run_id, key, token) DO UPDATE SET "
-    "status = excluded.status, worker = excluded.worker, error = excluded.error, "
-    "started_at = excluded.started_at, finished_at = excluded.finished_at"
+    "status = excluded.status, worker = COALESCE(excluded.worker, attempts.worker), error = excluded.error, "
+    "started_at = COALESCE(excluded.started_at, attempts.started_at), finished_at = excluded.finished_at"
 )
 _PUT_TIMER = (
     "INSERT INTO timers (run_id, key, kind, token, due_at) VALUES (?, ?, ?, ?, ?) "
@@ -228,6 +228,25 @@ def outstanding_tasks(connection: Connection) -> list[Any]:
         "SELECT run_id, key, token, state, dispatched_at, lease_until, worker FROM tasks "
         "WHERE state IN ('dispatched', 'started')"
     ).fetchall()
+
+
+def left_before(connection: Connection, instant: int) -> list[tuple[str, str, int]]:
+    """Tasks that were handed to the broker before then and have not begun, as far as is known."""
+    rows = connection.execute(
+        "SELECT run_id, key, token FROM tasks t WHERE state = 'dispatched' AND dispatched_at < ? "
+        "AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.id = t.run_id AND r.quarantined IS NOT NULL)",
+        (instant,),
+    )
+    return [(row[0], row[1], row[2]) for row in rows]
+
+
+def leased(connection: Connection) -> list[tuple[str, str, int]]:
+    rows = connection.execute("SELECT run_id, key, token FROM tasks WHERE state = 'started'")
+    return [(row[0], row[1], row[2]) for row in rows]
+
+
+def any_ready(connection: Connection) -> bool:
+    return connection.execute("SELECT 1 FROM tasks WHERE state = 'ready' LIMIT 1").fetchone() is not None
 
 
 def count_ready(connection: Connection) -> int:
