@@ -213,8 +213,15 @@ class Trigger:
 
 
 @dataclass(frozen=True, slots=True)
-class ManualTrigger(Trigger):
-    """A person, the API or the command line starts the run. It is always there."""
+class ManualTrigger:
+    """A person, the API or the command line starts the run. It is always there, so nothing else can be said of it."""
+
+    id: str = entry(TRIGGER_ID, "The trigger's name, unique in the flow.", "", required=True)
+    type: str = entry(OneOf(("manual",)), "Its kind.", "", required=True)
+    enabled: ClassVar[bool] = True
+    inputs: ClassVar[None] = None
+    when: ClassVar[None] = None
+    LATER: ClassVar[dict[str, str]] = {"inputs": "; give the input a default", "enabled": "", "when": ""}
 
 
 @dataclass(frozen=True, slots=True)
