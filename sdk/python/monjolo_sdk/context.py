@@ -192,7 +192,8 @@ class Context:
     ) -> Any:
         """Keep a file with the run, from `content` or from a `path`; gives `{name, size, sha256, …}`.
 
-        Async: `await ctx.artifact(…)`. The name is what a person sees; it never becomes a path.
+        Async: `await ctx.artifact(…)`. The name is what a person sees; it never becomes a path. The platform takes
+        files from `tmp` alone: one that lies elsewhere is linked or copied there first.
         """
         if (content is None) == (path is None):
             raise TypeError("artifact() takes either content or path")
@@ -203,6 +204,8 @@ class Context:
             file = Path(os.fspath(path or "")).absolute()
             if not file.is_file():
                 raise FileNotFoundError(f"the artifact {name!r} is not a file: {file}")
+            if not file.is_relative_to(self.tmp) or ".." in file.parts or file.is_symlink():
+                file = _brought_in(file, self.tmp)
         return self._ask("artifact", {"name": name, "path": str(file), "content_type": content_type})
 
     def connection(self, name: str | None = None) -> Connection:
@@ -252,6 +255,18 @@ class Context:
     def _ask(self, method: str, params: dict[str, Any]) -> Any | Awaitable[Any]:
         channel = self.channel
         return channel.request(method, params) if channel.on_loop() else channel.call(method, params)
+
+
+def _brought_in(file: Path, tmp: Path) -> Path:
+    """The same content under a name in `tmp`, without a copy where the file system allows."""
+    inside = tmp / f"artifact-{secrets.token_hex(8)}"
+    try:
+        os.link(file.resolve(), inside)
+    except OSError:
+        with file.open("rb") as source, inside.open("wb") as target:
+            while piece := source.read(1 << 20):
+                target.write(piece)
+    return inside
 
 
 def _value(answer: Any, default: Any) -> Any:

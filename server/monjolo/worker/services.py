@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from monjolo.worker.artifacts import taken
 from monjolo.worker.attempt import Attempt
 from monjolo.worker.port import WorkerDoor
 
@@ -48,7 +49,10 @@ class Services:
         if method == "artifact":
             kind = params.get("content_type")
             name = attempt.masker.text(str(params["name"]))
-            artifact = await self._door.put_artifact(attempt.task, name, str(params["path"]), kind)
+            if attempt.runner is None:
+                raise ValueError("the step has ended")
+            with taken(attempt.runner.folder, str(params["path"])) as file:
+                artifact = await self._door.put_artifact(attempt.task, name, str(file), kind)
             attempt.artifacts.append(artifact)
             return artifact
         if method == "token":

@@ -6,7 +6,7 @@ Lines, worker to supervisor: first the order `{argv, environment, folder, limits
 and, when no descendant is left, `gone STATUS` (as `subprocess` has it: negative for a signal).
 """
 # Without pathlib, which would add a third to the start-up of a process that exists once for each runner.
-# ruff: noqa: PTH106, PTH108, PTH114, PTH118, PTH123, PTH208
+# ruff: noqa: PTH106, PTH108, PTH114, PTH118, PTH123
 
 from __future__ import annotations
 
@@ -22,7 +22,11 @@ import sys
 import time
 from typing import Any
 
-PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS, PR_SET_CHILD_SUBREAPER = 1, 38, 36
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 4, 24, 36, 38
+# What a step needs of root's capabilities is to read and write files and to change their owners. None of these:
+# SYS_MODULE, SYS_RAWIO, SYS_PTRACE (other processes' memory and environment), SYS_ADMIN, SYS_BOOT, SYS_RESOURCE (the
+# limits below), SYS_TIME, MKNOD, MAC_OVERRIDE, MAC_ADMIN, SYSLOG, PERFMON, BPF, CHECKPOINT_RESTORE.
+CAPABILITIES_LOST = (16, 17, 19, 21, 22, 24, 25, 27, 32, 33, 34, 38, 39, 40)
 GIVE_UP_SECONDS = 30.0  # one that the kernel will not let go (uninterruptible I/O) must not hold us for ever
 LIMITS = {
     "memory_bytes": resource.RLIMIT_DATA,  # what is used: threads and V8 reserve far more addresses
@@ -77,9 +81,11 @@ def apply_limits(limits: dict[str, int | None]) -> None:
 def _threads_of(uid: int) -> int:
     count = 0
     for entry in os.scandir("/proc"):
-        with contextlib.suppress(OSError):
-            if entry.name.isdigit() and entry.stat().st_uid == uid:
-                count += len(os.listdir(f"/proc/{entry.name}/task"))
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError, ValueError), open(f"/proc/{entry.name}/status", "rb") as status:
+                # Not by the owner of the folder, which is root for a process that closed itself to others.
+                lines = dict(line.split(b":", 1) for line in status if line.startswith((b"Uid:", b"Threads:")))
+                count += int(lines[b"Threads"]) if int(lines[b"Uid"].split()[0]) == uid else 0
     return count
 
 
@@ -90,6 +96,8 @@ def become_runner(order: dict[str, Any], parent: int) -> None:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGPIPE):
             signal.signal(number, signal.SIG_DFL)
         apply_limits(order["limits"])
+        for capability in CAPABILITIES_LOST:  # of a supervisor without root there are none to lose
+            libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
         libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
         libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         if os.getppid() != parent:
@@ -172,6 +180,7 @@ class Supervisor:
         self.runner = os.fork()
         if self.runner == 0:
             become_runner(order, me)
+        libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)  # from here on: the child could not set its oom_score_adj else
         with contextlib.suppress(OSError):  # the child does it too; whoever comes first
             os.setpgid(self.runner, self.runner)
         nothing = os.open("/dev/null", os.O_RDWR)

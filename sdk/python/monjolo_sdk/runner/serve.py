@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import os
 import signal
@@ -23,6 +24,8 @@ from monjolo_sdk.runner.streams import Descriptors, RawOutput, Streams, leave_to
 from monjolo_sdk.runner.task_channel import Questions, TaskChannel
 from monjolo_sdk.runner.tasks import RunningTask, current_task
 from monjolo_sdk.version import RUNNER_PROTOCOL
+
+_PR_SET_DUMPABLE = 4
 
 
 class Runner:
@@ -320,8 +323,15 @@ def _be_a_child(outbox: Outbox, descriptors: Descriptors) -> None:
     leave_to_child(descriptors)
 
 
+def _close_to_neighbours() -> None:
+    """Other steps run as the same user: they must not read this one's secrets out of its memory."""
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
 def main() -> None:
     """Run until told to stop."""
+    _close_to_neighbours()
     descriptors = Descriptors()
     outbox = Outbox(descriptors.protocol_out)
     book = LogBook(outbox)
