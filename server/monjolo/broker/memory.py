@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from typing import Generic, TypeVar
 
-from monjolo_sdk.wire import Control, Heartbeat, LogBatch, Report, TaskMessage
+from monjolo_sdk.wire import Cancel, Control, Heartbeat, LogBatch, Report, TaskMessage
 
 T = TypeVar("T")
 
@@ -63,7 +64,10 @@ class Intake(Generic[T]):
 
 
 class MemoryBroker:
+    """A task that is cancelled while it waits here is not handed out any more."""
+
     def __init__(self) -> None:
+        self._waiting: set[tuple[str, str, int]] = set()
         self._queues: dict[str, asyncio.Queue[TaskMessage]] = {}
         self._controls: dict[str, asyncio.Queue[Control]] = {}
         self._reports: Intake[Report] = Intake()
@@ -79,15 +83,27 @@ class MemoryBroker:
 
     async def publish(self, messages: Sequence[TaskMessage]) -> None:
         for message in messages:
+            self._waiting.update((task.run_id, task.key, task.token) for task in message.tasks)
             self._queue(message.group).put_nowait(message)
 
     async def control(self, orders: Sequence[Control]) -> None:
+        for order in orders:
+            if isinstance(order, Cancel):
+                self._waiting.discard((order.run_id, order.key, order.token))
         for queue in self._controls.values():
             for order in orders:
                 queue.put_nowait(order)
 
     async def next_message(self, group: str) -> MemoryDelivery:
-        return MemoryDelivery(await self._queue(group).get())
+        queue = self._queue(group)
+        while True:
+            message = await queue.get()
+            tasks = tuple(task for task in message.tasks if (task.run_id, task.key, task.token) in self._waiting)
+            self._waiting.difference_update((task.run_id, task.key, task.token) for task in tasks)
+            if len(tasks) == len(message.tasks):
+                return MemoryDelivery(message)
+            if tasks:
+                return MemoryDelivery(replace(message, tasks=tasks))
 
     async def report(self, reports: Sequence[Report]) -> None:
         await self._reports.put(reports)
