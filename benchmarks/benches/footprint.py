@@ -17,7 +17,7 @@ MODULE = """from monjolo_sdk import Module
 module = Module("saved{number}", version="1.0.0")
 
 
-@module.action
+@module.action()
 def hello() -> str:
     return "hello"
 """

@@ -56,10 +56,13 @@ def main() -> int:
 
 
 async def _round(name: str, world: World) -> Figures:
+    found = Figures()
     try:
-        return await ROUNDS[name](world)
-    except (NotTaken, RuntimeError) as error:  # refused, no answer for minutes, or the platform would not start
-        return Figures(breaches=[f"the round could not go on: {error}"])
+        found = await ROUNDS[name](world)
+    except* (NotTaken, RuntimeError) as errors:  # refused, no answer for minutes, or the platform would not start
+        found.breaches.append(f"the round could not go on: {errors.exceptions[0]}")
+        found.more["given_up"] = True
+    return found
 
 
 async def _all(names: list[str], folder: Path, port: int, seed: int, scale: float, total: Figures) -> None:
@@ -74,6 +77,8 @@ async def _all(names: list[str], folder: Path, port: int, seed: int, scale: floa
             print(f"{name}: {figures.line()} {more} in {time.monotonic() - began:.0f} s", flush=True)
             for breach in figures.breaches[:SHOWN_BREACHES]:
                 print(f"  {breach}", flush=True)
+            if "given_up" in figures.more:
+                break
     finally:
         await world.client.close()
         world.platform.stop()

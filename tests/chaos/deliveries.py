@@ -27,11 +27,12 @@ async def run(world: World) -> Figures:
             answers[number] = set(answered)
             await asyncio.sleep(5.0 * kills * SENDERS / count)
 
-    senders = [asyncio.create_task(send()) for _ in range(SENDERS)]
-    while len(world.kills) - before < kills:
-        await asyncio.sleep(world.dice.uniform(0.2, 3.0))
-        await world.kill_platform()
-    await asyncio.gather(*senders)
+    async with asyncio.TaskGroup() as group:
+        for _ in range(SENDERS):
+            group.create_task(send())
+        while len(world.kills) - before < kills:
+            await asyncio.sleep(world.dice.uniform(0.2, 3.0))
+            await world.kill_platform()
     _, runs = await world.client.until_ended(HOOK, SETTLE_SECONDS)
     accepted = {str(number): sorted(ids)[0] for number, ids in answers.items()}
     breaches, lost = judge.accepted_and_ended(accepted, runs)

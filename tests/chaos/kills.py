@@ -26,12 +26,10 @@ async def run(world: World) -> Figures:
     accepted: dict[str, str] = {}
     said: dict[str, str] = {}
     ended: dict[str, str] = {}
-    feeding = [
-        asyncio.create_task(_feed(world, count, accepted)),
-        asyncio.create_task(_feed_lines(world, world.number(NIGHTLY_LINES), said)),
-    ]
-    await _kill_all(world, world.number(NIGHTLY_KILLS), ended, figures)
-    await asyncio.gather(*feeding)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_feed(world, count, accepted))
+        group.create_task(_feed_lines(world, world.number(NIGHTLY_LINES), said))
+        group.create_task(_kill_all(world, world.number(NIGHTLY_KILLS), ended, figures))
     settled, runs = await world.client.until_ended(GRAPH, SETTLE_SECONDS)
     more_settled, line_runs = await world.client.until_ended(LINES, SETTLE_SECONDS)
     runs = {run: row for run, row in runs.items() if run not in earlier}
@@ -80,9 +78,13 @@ async def _feed_lines(world: World, count: int, said: dict[str, str]) -> None:
 
 
 async def _kill_all(world: World, count: int, ended: dict[str, str], figures: Figures) -> None:
+    kinds: list[str] = []
     while len(world.kills) < count:
         await asyncio.sleep(world.dice.uniform(0.2, 4.0))
-        kind = world.dice.choices(("platform", "runner", "supervisor"), (5, 3, 3))[0]
+        if not kinds:  # every kind comes up, in an order of the dice
+            kinds = ["platform"] * 5 + ["runner", "supervisor"] * 2
+            world.dice.shuffle(kinds)
+        kind = kinds.pop()
         if kind != "platform":
             world.kill_child(kind)
             continue
