@@ -1,4 +1,4 @@
-"""Writes the reference pages that are made from the code; with --check it says which of them are old instead."""
+"""Writes the pages that are made from the code; with --check it says which of them are old instead."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ import docs_cli
 import docs_errors
 import docs_modules
 import docs_settings
+import docs_states
 
 from monjolo.flow_document.schema import reference_page
 
-REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference"
+DOCS = Path(__file__).resolve().parent.parent / "docs"
 PAGES: dict[str, Callable[[], str]] = {
-    "flow-format.md": reference_page,
-    "modules.md": docs_modules.page,
-    "settings.md": docs_settings.page,
-    "errors.md": docs_errors.page,
-    "cli.md": docs_cli.page,
-    "api.md": docs_api.page,
+    "reference/flow-format.md": reference_page,
+    "reference/modules.md": docs_modules.page,
+    "reference/settings.md": docs_settings.page,
+    "reference/errors.md": docs_errors.page,
+    "reference/cli.md": docs_cli.page,
+    "reference/api.md": docs_api.page,
+    "explanation/states.md": docs_states.page,
 }
 
 
@@ -31,7 +33,7 @@ def main(arguments: list[str]) -> int:
         return 2
     old = []
     for name, make in PAGES.items():
-        file, text = REFERENCE / name, make()
+        file, text = DOCS / name, make()
         if not file.exists() or file.read_text(encoding="utf-8") != text:
             old.append(name)
             if not arguments:
