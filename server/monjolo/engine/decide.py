@@ -185,22 +185,21 @@ def _timer_fired(draft: Draft, event: events.TimerFired) -> None:
     match kind:
         case "retry" if step.status is StepStatus.RETRYING:
             steps.dispatch(draft, key)
-        case "sleep" if step.status is StepStatus.WAITING:
+        case "sleep" if step.status is StepStatus.WAITING and step.reason == "sleep":
             steps.end(draft, key, StepStatus.SUCCEEDED)
         case "queue_timeout" if step.status is StepStatus.QUEUED:
             steps.queue_timed_out(draft, key)
         case "timeout":
             cancelling.time_out(draft, key)
-        case "force_cancel":
+        case "force_cancel" if step.reason in ("cancelling", "timing_out"):
             cancelling.force(draft, key)
 
 
 def _child_told(draft: Draft, event: events.ChildAccepted | events.ChildRefused | events.ChildFinished) -> None:
     step = draft.get(event.key)
-    if step is None or step.status is not StepStatus.WAITING or step.token != event.token:
+    subflow = None if step is None else draft.step_plan(event.key).subflow
+    if step is None or subflow is None or step.status is not StepStatus.WAITING or step.token != event.token:
         return
-    subflow = draft.step_plan(event.key).subflow
-    assert subflow is not None
     match event:
         case events.ChildAccepted(child=child):
             draft.put(event.key, step, step._replace(child=child))

@@ -1,0 +1,31 @@
+"""The tables of legal transitions, and the page that is drawn from them."""
+
+from __future__ import annotations
+
+import pytest
+
+from monjolo.engine.transitions import RUN, RUN_ENDED, STEP, STEP_ENDED, IllegalTransition, check_run, check_step
+from monjolo.engine.types import RunStatus, StepStatus
+from scripts.draw_states import PAGE, page
+
+
+def test_the_page_of_states_is_what_the_tables_say() -> None:
+    assert PAGE.read_text() == page(), "run scripts/draw_states.py"
+
+
+def test_every_state_stands_in_its_table_and_can_be_reached() -> None:
+    assert set(RUN) == set(RunStatus)
+    assert set(STEP) == set(StepStatus)
+    assert set().union(*RUN.values()) == set(RunStatus) - {RunStatus.QUEUED}
+    assert set().union(*STEP.values()) == set(StepStatus) - {StepStatus.PENDING}
+
+
+def test_what_has_ended_never_changes_again() -> None:
+    for run in RUN_ENDED:
+        for other in set(RunStatus) - {run}:
+            with pytest.raises(IllegalTransition):
+                check_run(run, other)
+    for step in STEP_ENDED:
+        for after in StepStatus:
+            with pytest.raises(IllegalTransition):
+                check_step("a", step, after)
