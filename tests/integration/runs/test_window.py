@@ -40,14 +40,12 @@ async def test_one_run_is_not_starved_by_a_thousand_of_another_flow(narrow: Hous
     for _ in range(5):
         await narrow.runs.accept([await narrow.wish("many")] * 1_000)
     await narrow.begin("one")
-    for place in range(12):
+    served = []
+    for _ in range(12):
         task = await narrow.task()
-        if task.flow == "one":
-            break
+        served.append(task.flow)
         await narrow.finish(task)
-    else:
-        pytest.fail("the run of the other flow did not get its turn")
-    assert place < 12
+    assert "one" in served
 
 
 async def test_steps_that_wait_for_a_retry_take_no_place_in_the_window(narrow: House) -> None:
@@ -202,7 +200,7 @@ async def test_an_unwritable_database_delays_the_backlog_only(narrow: House) -> 
     taken = narrow.work()
     narrow.database.fault = Unavailable("full", code="disk_full")
     async with asyncio.timeout(PATIENCE):
-        while narrow.database.failed < 2:
+        while narrow.database.failed < 2:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     narrow.database.fault = None
     for run in runs:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from typing import Any
 
 import structlog
 
@@ -23,6 +24,7 @@ from monjolo.storage.port import Database
 log = structlog.get_logger()
 SWEEP_EVERY = 30 * SECOND
 LOST_AFTER = 30 * SECOND
+_UNLUCKY = 8  # times a task may be found in the queue of a process that died before it is taken for the cause
 
 
 class Repair:
@@ -81,12 +83,7 @@ class Repair:
         """After a start, when no worker of before can be alive: what was out there is settled or sent again."""
         rows = await self._database.read(repository.outstanding_tasks)
         now = self._clock.now()
-        happened = [
-            _lease_expired((row["run_id"], row["key"], row["token"]), now)
-            if row["state"] == "started"
-            else Fact(row["run_id"], facts.TaskRedelivered(now, row["key"], row["token"]))
-            for row in rows
-        ]
+        happened = [_found(row, now) for row in rows]
         if happened:
             log.info("taking up what was running before the restart", steps=len(happened))
             self._advance.post(happened)
@@ -98,6 +95,20 @@ class Repair:
         out = self._dispatcher.close()
         if out:
             await self._advance.submit(_dispatch_lost(out, self._clock.now()))
+
+
+def _found(row: Any, now: int) -> Fact:
+    """What a restart makes of a task that was out there.
+
+    A lone one that never said it had begun has most likely waited in the queue that died with the process: that
+    is no crash of its own, unless it is found so time and again.
+    """
+    name = (row["run_id"], row["key"], row["token"])
+    if row["state"] == "started":
+        return _lease_expired(name, now)
+    if row["alone"] and row["token"] <= _UNLUCKY:
+        return _dispatch_lost([name], now)[0]
+    return Fact(row["run_id"], facts.TaskRedelivered(now, row["key"], row["token"]))
 
 
 def _lease_expired(name: TaskName, now: int) -> Fact:

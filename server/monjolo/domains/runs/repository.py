@@ -225,8 +225,7 @@ def mark_dispatched(connection: Connection, now: int, rows: Iterable[tuple[str, 
 def outstanding_tasks(connection: Connection) -> list[Any]:
     """Everything that was handed to the broker or to a worker and has not ended."""
     return connection.execute(
-        "SELECT run_id, key, token, state, dispatched_at, lease_until, worker FROM tasks "
-        "WHERE state IN ('dispatched', 'started')"
+        "SELECT run_id, key, token, state, alone FROM tasks WHERE state IN ('dispatched', 'started')"
     ).fetchall()
 
 
