@@ -50,6 +50,7 @@ class Platform:
     settings: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[str] | None = None
     said: str = ""
+    client: httpx2.Client = field(default_factory=lambda: httpx2.Client(timeout=60, trust_env=False), repr=False)
 
     # --- its life -------------------------------------------------------------------------------------------
 
@@ -75,6 +76,8 @@ class Platform:
             self.process.send_signal(number)
         code = self.process.wait(START_SECONDS)
         self.process.stdout.close()
+        self.client.close()
+        self.client = httpx2.Client(timeout=60, trust_env=False)
         return code
 
     @property
@@ -98,8 +101,7 @@ class Platform:
         if token is not None:
             headers.setdefault("authorization", f"Bearer {token}")
         target = path if path.startswith(("/health", "/metrics", "/.well-known", "/docs")) else f"/api/v1{path}"
-        with httpx2.Client(base_url=self.url, timeout=60, trust_env=False) as client:
-            return client.request(method, target, headers=headers, **request)
+        return self.client.request(method, f"{self.url}{target}", headers=headers, **request)
 
     def get(self, path: str, **query: Any) -> Any:
         answer = self.ask("GET", path, params=query)

@@ -140,7 +140,7 @@ inputs: {type: object, properties: {text: {type: string}}}
 steps: [{id: tell, uses: core/log, with: {message: "${{ inputs.text }}"}}]
 """)
     large = platform.ask("POST", "/flows/roomy/runs", json={"inputs": {"text": "y" * (1 << 20)}})
-    assert (large.status_code, large.json()["code"]) == (413, "inputs_too_large")
+    assert (large.status_code, large.json()["code"]) == (413, "payload_too_large")
     assert platform.runs_of("roomy") == []
 
 
