@@ -31,6 +31,7 @@ _WORDS: dict[str, dict[str, Any]] = {
         "missed": "não alcançada",
     },
 }
+_UNITS = {"us": "µs"}
 _PEERS = {"celery": "Celery", "dbos": "DBOS", "bare": "bare function"}
 
 
@@ -82,7 +83,7 @@ def figures_of(results: list[dict[str, Any]], words: dict[str, Any]) -> str:
 
 
 def _row(metric: dict[str, Any], words: dict[str, Any]) -> tuple[str, ...]:
-    unit, peer = metric["unit"], metric["peer"]
+    unit, peer = _UNITS.get(metric["unit"], metric["unit"]), metric["peer"]
     goal = metric["goal"].replace(">=", "≥").replace("<=", "≤").replace(" x", " ×")
     return (
         metric["bench"].replace("_", " "),

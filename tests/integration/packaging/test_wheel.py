@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -113,6 +114,24 @@ def test_the_installed_platform_runs_the_recipes_that_need_no_configuration(
         ended = platform.post(f"/flows/{recipe}/runs?wait=40s", json={"inputs": inputs.get(recipe, {})}).json()
         assert ended["status"] == "succeeded", ended
     assert list(tmp_path.glob("*.tar.zst"))
+
+
+def test_the_installed_command_line_knows_the_recipes(platform: httpx2.Client, installed: Path) -> None:
+    environment = {
+        "PATH": os.defpath,
+        "MONJOLO_URL": str(platform.base_url).removesuffix("/api/v1/"),
+        "MONJOLO_TOKEN": platform.headers["Authorization"].removeprefix("Bearer "),
+    }
+
+    def monjolo(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [installed / "monjolo", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=60)
+
+    listed = monjolo("flow", "recipes", "--json")
+    names = {recipe["id"] for recipe in json.loads(listed.stdout)["items"]}
+    assert names == {path.stem for path in (ROOT / "flows").glob("*.yaml")}
+    applied = monjolo("flow", "apply", "recipe:vigiar-pasta")
+    assert applied.returncode == 0, applied.stderr
 
 
 def test_the_installed_platform_needs_nothing_of_the_repository(platform: httpx2.Client, installed: Path) -> None:
