@@ -156,20 +156,21 @@ class Platform:
 
 
 @pytest.fixture(scope="session")
-def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    """The one that most tests share; they name their flows apart."""
-    folder = tmp_path_factory.mktemp("e2e") / "data"
-    running = Platform(folder, {"MONJOLO_LOG_FORMAT": "json"}).start()
-    yield running
-    running.stop()
-
-
-@pytest.fixture(scope="session")
 def used_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder on which a platform has been up once; a start on a copy of it is a quick one."""
     platform = Platform(tmp_path_factory.mktemp("used") / "data").start()
     assert platform.stop() == 0
     return platform.folder
+
+
+@pytest.fixture(scope="session")
+def platform(used_folder: Path) -> Iterator[Platform]:
+    """The one that most tests share; they name their flows apart."""
+    folder = used_folder.parent / "shared"
+    shutil.copytree(used_folder, folder)
+    running = Platform(folder, {"MONJOLO_LOG_FORMAT": "json"}).start()
+    yield running
+    running.stop()
 
 
 @pytest.fixture

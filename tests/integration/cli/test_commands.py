@@ -14,10 +14,16 @@ from typing import Any
 
 import pytest
 
+from monjolo.bootstrap import diagnosis
 from monjolo.cli.client import find_token, platform_url
 from monjolo.cli.exits import MEANINGS, Exit
 from monjolo.cli.following import events
 from monjolo.cli.main import GROUPS, Groups
+from monjolo.domains.connections.sealing import open_ring
+from monjolo.settings import load
+from monjolo.storage.inspect import transaction
+from monjolo.storage.lock import DataLock
+from monjolo.storage.migrate import prepare
 
 if typing.TYPE_CHECKING:
     from .conftest import FakePlatform
@@ -158,3 +164,18 @@ def test_doctor_finds_nothing_wrong_on_a_fresh_machine_and_names_what_is(cli: Cl
     wrong = [finding for finding in json.loads(ill.stdout)["findings"] if finding["state"] == "wrong"]
     assert ill.returncode == 1
     assert [(finding["name"], bool(finding["advice"])) for finding in wrong] == [("data folder", True)]
+
+
+def test_doctor_tells_a_damaged_database_and_a_missing_key(tmp_path: Path) -> None:
+    settings = load({"data": tmp_path})
+    prepare(settings.database_file, 1)
+    with transaction(settings.database_file) as connection:
+        open_ring(connection, settings.keys_folder)
+    assert [found.state for found in diagnosis.data(settings)] == ["ok", "ok", "ok"]
+    for key in settings.keys_folder.glob("*.key"):
+        key.unlink()
+    assert [found.state for found in diagnosis.data(settings)] == ["ok", "ok", "wrong"]
+    settings.database_file.write_bytes(b"not a database" * 1000)
+    assert {found.name: found.state for found in diagnosis.data(settings)}["database"] == "wrong"
+    with DataLock.acquire(settings.data):
+        assert [(found.name, found.state) for found in diagnosis.data(settings)] == [("lock", "wrong")]
