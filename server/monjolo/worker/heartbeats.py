@@ -27,14 +27,15 @@ class Heartbeats:
         self._started_at = clock.now()
 
     async def run(self) -> None:
-        """One at the start, then one per interval: always, or only while something is in hand."""
+        """One at the start, then one per interval: always, or while something is in hand and once after it."""
         while True:
+            beat = self._beat()
             try:
-                await self._broker.heartbeat(self._beat())
+                await self._broker.heartbeat(beat)
             except Exception as error:
                 logger.warning("heartbeat_not_taken", error=repr(error))
             await asyncio.sleep(self._settings.heartbeat_seconds)
-            if not self._settings.heartbeat_when_idle:
+            if not self._settings.heartbeat_when_idle and not beat.held:
                 await self._attempts.busy.wait()
 
     def _beat(self) -> Heartbeat:
