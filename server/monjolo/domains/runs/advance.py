@@ -16,7 +16,7 @@ from typing import Protocol
 import structlog
 
 from monjolo.broker.port import OrchestratorBroker
-from monjolo.domains.runs import codec, repository, writing
+from monjolo.domains.runs import codec, giving_up, repository, writing
 from monjolo.domains.runs.acceptance import Acceptance, changes_of
 from monjolo.domains.runs.cache import RunCache
 from monjolo.domains.runs.changes import Changes
@@ -196,7 +196,7 @@ class Advance:
                 todo.appendleft(await self._start_child(batch, entry, order, fact.event.at))
 
     def _quarantine(self, batch: _Batch, fact: Fact, why: str) -> None:
-        log.error("a run was quarantined", run=fact.run_id, event=type(fact.event).__name__, error=why)
+        log.error("a run was quarantined", run=fact.run_id, fact=type(fact.event).__name__, error=why)
         batch.quarantined[fact.run_id] = why
         batch.changed.pop(fact.run_id, None)
         batch.children = [child for child in batch.children if not _is_below(child, {fact.run_id})]
@@ -241,7 +241,7 @@ class Advance:
     def _reserve(self, batch: _Batch) -> None:
         for changes in self._all(batch):
             for key in changes.dispatches:
-                if self._dispatcher.reserve():
+                if changes.steps[key].status is StepStatus.QUEUED and self._dispatcher.reserve():
                     changes.direct.add(key)
 
     def _all(self, batch: _Batch) -> Iterable[Changes]:
@@ -265,6 +265,9 @@ class Advance:
         repository.take_timers(connection, [f.timer for f in kept if f.timer is not None])
         for run_id, why in batch.quarantined.items():
             repository.quarantine(connection, run_id, why)
+            if any(fact.run_id == run_id and _is_forced(fact.event) for fact in batch.facts):
+                giving_up.give_up(connection, run_id, self._clock.now())
+                told = True
         return losers, told
 
     def put_events(self, connection: Connection, stored: Iterable[Changes]) -> None:
@@ -364,6 +367,10 @@ class Advance:
         if sooner:
             self.next_timer = due_at
         return sooner
+
+
+def _is_forced(event: facts.Event) -> bool:
+    return isinstance(event, facts.CancelRequested) and event.force
 
 
 def _is_below(child: PreparedRun, run_ids: Container[str]) -> bool:

@@ -67,7 +67,8 @@ class Changes:
                     self.timers.pop((key, kind), None)
             case orders.AcquireSlot():
                 self.acquires.append(order)
-            case orders.ReleaseSlot():
+            case orders.ReleaseSlot(key=key):
+                self.acquires = [ask for ask in self.acquires if ask.key != key]  # asked for in this very batch
                 self.releases.append(order)
             case orders.CancelTask():
                 self.cancels.append(order)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import zstandard
@@ -65,6 +65,18 @@ def _row(batch: LogBatch) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
+def _cleaned(batch: LogBatch) -> LogBatch:
+    lines = (
+        replace(line, text=_clean(line.text), fields={_clean(str(k)): _clean(str(v)) for k, v in line.fields.items()})
+        for line in batch.lines
+    )
+    return replace(batch, lines=tuple(lines))
+
+
+def _clean(text: str) -> str:
+    return text.encode(errors="replace").decode()
+
+
 class LogStore:
     def __init__(self, database: Database, bus: Bus) -> None:
         self._database = database
@@ -73,7 +85,13 @@ class LogStore:
     async def store(self, batches: Sequence[LogBatch]) -> None:
         """Durable when it returns. A batch that comes twice is stored once."""
         full = [batch for batch in batches if batch.lines]
-        rows = [_row(batch) for batch in full]
+        rows = []
+        for place, batch in enumerate(full):
+            try:
+                rows.append(_row(batch))
+            except TypeError:  # half characters of a foreign encoding, values that no JSON knows
+                full[place] = _cleaned(batch)
+                rows.append(_row(full[place]))
 
         def work(connection: Connection) -> None:
             connection.executemany(

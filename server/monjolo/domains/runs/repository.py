@@ -268,6 +268,14 @@ def release_slot(connection: Connection, run_id: str, key: str) -> None:
     connection.execute("DELETE FROM slots WHERE run_id = ? AND key = ?", (run_id, key))
 
 
+def release_slots_of(connection: Connection, run_id: str) -> list[tuple[str, str]]:
+    """Deletes the slots of a run; returns (workspace, slot) of each, in their order."""
+    found = connection.execute("SELECT DISTINCT workspace_id, slot_key FROM slots WHERE run_id = ?", (run_id,))
+    keys = sorted((row[0], row[1]) for row in found.fetchall())
+    connection.execute("DELETE FROM slots WHERE run_id = ?", (run_id,))
+    return keys
+
+
 def slot_holders(connection: Connection, workspace_id: str, slot: str, limit: int) -> list[Any]:
     return connection.execute(
         "SELECT run_id, key FROM slots WHERE workspace_id = ? AND slot_key = ? AND state = 'held' LIMIT ?",
@@ -351,6 +359,36 @@ def put_artifacts(connection: Connection, rows: Iterable[Sequence[Any]]) -> None
 
 def quarantine(connection: Connection, run_id: str, why: str) -> None:
     connection.execute("UPDATE runs SET quarantined = ? WHERE id = ?", (why, run_id))
+
+
+def end_by_force(connection: Connection, run_id: str, error: str | None, at: int) -> tuple[Any, Any, Any] | None:
+    """Ends a run and its steps as crashed, without the engine; returns its parent's (run, key, token).
+
+    None when there is no such run or it had ended.
+    """
+    ended = connection.execute(
+        "UPDATE runs SET revision = revision + 1, status = 'crashed', reason = 'quarantined', error = ?, "
+        "finished_at = ? WHERE id = ? AND finished_at IS NULL",
+        (error, at, run_id),
+    )
+    if ended.rowcount != 1:
+        return None
+    connection.execute(
+        "UPDATE steps SET status = 'crashed', reason = 'quarantined', finished_at = ? "
+        "WHERE run_id = ? AND finished_at IS NULL AND status <> 'pending'",
+        (at, run_id),
+    )
+    connection.execute("DELETE FROM tasks WHERE run_id = ?", (run_id,))
+    connection.execute("DELETE FROM timers WHERE run_id = ?", (run_id,))
+    row = connection.execute(
+        "SELECT parent_run_id, parent_key, parent_token FROM runs WHERE id = ?", (run_id,)
+    ).fetchone()
+    return (row[0], row[1], row[2])
+
+
+def live_children(connection: Connection, run_id: str) -> list[str]:
+    rows = connection.execute("SELECT id FROM runs WHERE parent_run_id = ? AND finished_at IS NULL", (run_id,))
+    return [row[0] for row in rows]
 
 
 def next_number(connection: Connection, flow_id: str) -> int:

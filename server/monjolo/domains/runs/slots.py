@@ -41,6 +41,15 @@ def settle(connection: Connection, winners: Sequence[Changes]) -> bool:
     return bool(told)
 
 
+def give_back(connection: Connection, run_id: str, at: int) -> None:
+    """All that a run holds or waits for, offered to who comes next."""
+    told = []
+    for workspace_id, slot in repository.release_slots_of(connection, run_id):
+        for next_run, key in _grant(connection, workspace_id, slot):
+            told.append((next_run, codec.event_to_text(facts.SlotGranted(at, key)), at))
+    repository.put_inbox(connection, told)
+
+
 def _grant(connection: Connection, workspace_id: str, slot: str) -> list[tuple[str, str]]:
     waiters = repository.slot_waiters(connection, workspace_id, slot, _AT_ONCE)
     if not waiters:
