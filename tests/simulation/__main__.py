@@ -12,6 +12,7 @@ import multiprocessing
 import sys
 import time
 
+from tests.simulation.mutants import ENGINE, MUTANTS, SHELL, explore_with, worlds_until_caught
 from tests.simulation.world import explore
 
 from monjolo.engine.types import RunStatus
@@ -62,13 +63,31 @@ def run(worlds: int, first: int) -> int:
 
 
 def replay(seed: int, bug: str | None) -> int:
-    world, violation = explore(seed, bug, trace=True)
+    world, violation = explore_with(bug, seed, trace=True)
+    if world is None:
+        print(f"seed {seed}: {violation}")
+        return 1
     print("\n".join((world.log or [])[-80:]))
     print(f"seed {seed}: {violation or 'no violation'}  trace {world.hash:08x}")
     for name, row in world.database.runs.items():
         steps = {key: str(step.status) for key, step in row.state.steps.items()}
         print(f"  {name}: {row.state.head.status} {row.state.head.reason or ''} {steps}")
     return 0 if violation is None else 1
+
+
+def mutants(trials: int, most: int, names: list[str]) -> int:
+    missed = 0
+    with multiprocessing.Pool() as pool:
+        for bug in names or MUTANTS:
+            tries = pool.starmap(worlds_until_caught, [(bug, trial * 100_003, most) for trial in range(trials)])
+            needed = sorted(count for count, _ in tries if count is not None)
+            by = sorted({why.split()[0] for _, why in tries if why})
+            missed += len(needed) < trials
+            median, worst = (needed[len(needed) // 2], needed[-1]) if needed else ("-", "-")
+            what = SHELL.get(bug) or (ENGINE[bug][2].__doc__ or "").split("\n")[0]
+            print(f"{bug:42} caught {len(needed):2}/{trials}  median {median:>5}  worst {worst:>6}  "
+                  f"by {','.join(by):16}  {what}", flush=True)  # fmt: skip
+    return 1 if missed else 0
 
 
 def main() -> int:
@@ -81,9 +100,15 @@ def main() -> int:
     one = verbs.add_parser("seed")
     one.add_argument("seed", type=int)
     one.add_argument("--bug")
+    many = verbs.add_parser("mutants")
+    many.add_argument("--trials", type=int, default=10)
+    many.add_argument("--worlds", type=int, default=20_000)
+    many.add_argument("--bug", action="append", default=[])
     given = parser.parse_args()
     if given.verb == "run":
         return run(given.n, given.seed)
+    if given.verb == "mutants":
+        return mutants(given.trials, given.worlds, given.bug)
     return replay(given.seed, given.bug)
 
 

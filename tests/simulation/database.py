@@ -61,6 +61,11 @@ class TaskRow:
     def name(self) -> Name:
         return (self.run, self.key, self.token)
 
+    @property
+    def seen(self) -> tuple[object, ...]:
+        """What a judgement about this task was based on; it must still be so when the judgement is stored."""
+        return (self.state, self.token, self.dispatched_at, self.lease_until, self.heard_at)
+
 
 @dataclass(slots=True)
 class SlotRow:
@@ -223,15 +228,23 @@ class Database:
             at = work.changes.at
             for release in work.changes.releases:
                 self.slots.pop((work.run, release.key), None)
-                if self.bug == "slot counter":
-                    self.counter[release.slot] = self.counter.get(release.slot, 0) - 1
-                if self.bug != "slot not offered at the end":
+                if self.bug not in ("slot not offered at the end", "slot counter"):
                     touched[release.slot] = at
+            gone = {release.key: True for release in work.changes.releases}
             for ask in work.changes.acquires:
+                if ask.key in gone and self.bug != "slot asked for after it was given back":
+                    continue  # asked for and given back within this batch
                 self.slots[work.run, ask.key] = SlotRow(work.run, ask.key, ask.slot, ask.limit)
                 touched[ask.slot] = at
         for slot in sorted(touched):
             self.grant(slot, touched[slot])
+
+    def count_back(self, stored: Sequence[Work], at: int) -> None:
+        """Only the mutant "slot counter": a number that is put right in a transaction of its own, or never."""
+        for work in stored:
+            for release in work.changes.releases:
+                self.counter[release.slot] = self.counter.get(release.slot, 0) - 1
+                self.grant(release.slot, at)
 
     def grant(self, slot: str, at: int) -> None:
         waiters = [row for row in self.slots.values() if row.slot == slot and not row.held]

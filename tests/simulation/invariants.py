@@ -10,13 +10,23 @@ from tests.simulation.database import RunRow, TaskRow, Work
 from monjolo.engine import graph
 from monjolo.engine.commands import Dispatch
 from monjolo.engine.draft import Decision
-from monjolo.engine.events import CancelRequested
+from monjolo.engine.events import (
+    CancelRequested,
+    DispatchLost,
+    LeaseExpired,
+    TaskClaimed,
+    TaskFinished,
+    TaskRedelivered,
+    TaskReleased,
+    TaskStarted,
+)
 from monjolo.engine.transitions import RUN_ENDED, STEP_ENDED
-from monjolo.engine.types import RunStatus, StepKind, StepStatus
+from monjolo.engine.types import RunStatus, State, StepKind, StepStatus
 
 _ACTIVE = frozenset({StepStatus.QUEUED, StepStatus.RUNNING})
 _FAILED = frozenset({StepStatus.FAILED, StepStatus.CRASHED, StepStatus.CANCELLED, StepStatus.UNKNOWN,
                      StepStatus.TIMED_OUT})  # fmt: skip
+_REPORTS = (TaskStarted, TaskClaimed, TaskFinished, TaskReleased, TaskRedelivered, DispatchLost, LeaseExpired)
 
 
 class Violation(Exception):
@@ -65,6 +75,13 @@ class Invariants:
                 if held[row.slot] > row.limit:
                     raise Violation(f"I8 {held[row.slot]} hold {row.slot}, limit {row.limit}")
 
+    def believed(self, state: State, event: Any) -> None:
+        """I15: a report with another token than the step's changes nothing."""
+        step = state.steps.get(getattr(event, "key", ""))
+        if step is not None and isinstance(event, _REPORTS) and step.token != event.token:
+            raise Violation(f"I15 {type(event).__name__} with token {event.token} of {state.run_id}/{event.key} "
+                            f"was believed; the token is {step.token}")  # fmt: skip
+
     def dispatched(self, row: RunRow, order: Dispatch, at: int) -> None:
         """No step of the body begins once its run is being cancelled; I6: none before what it needs."""
         self.dispatches += 1
@@ -107,9 +124,8 @@ class Invariants:
         self._slot_held(task, row)
         if world.quiet and "deadly" in task.key and len(times) > 4:  # max_attempts 1 + max_crashes 2 + 1 if shared
             raise Violation(f"I10 {task.run}/{task.key} was started {len(times)} times and killed each worker")
-        if world.gentle:
-            if times.count(task.attempt) > 1:
-                raise Violation(f"I11 attempt {task.attempt} of {task.run}/{task.key} ran twice without a fault")
+        if world.gentle and times.count(task.attempt) > 1:
+            raise Violation(f"I11 attempt {task.attempt} of {task.run}/{task.key} ran twice without a fault")
 
     def _slot_held(self, task: Task, row: RunRow) -> None:
         plan = row.state.plan.steps[graph.path_of(task.key)]

@@ -60,6 +60,7 @@ steps:
 """,
     "limited": """
 steps:
+  - {id: first, uses: sim/work, max_crashes: 30, retry: {max_attempts: 40, delay: 1s, max_delay: 5s}}
   - id: guarded
     uses: sim/work
     concurrency: {limit: 1}

@@ -6,9 +6,9 @@ import subprocess
 import sys
 
 import pytest
+from tests.simulation.world import explore
 
 from monjolo.engine.types import RunStatus
-from tests.simulation.world import explore
 
 
 @pytest.mark.parametrize("first", [0, 500, 1_000, 1_500, 2_000, 2_500])
@@ -24,8 +24,7 @@ def test_five_hundred_worlds_hold_every_invariant(first: int) -> None:
 
 def test_the_same_seed_is_the_same_world_in_another_process_with_another_hash_seed() -> None:
     script = (
-        "from tests.simulation.world import explore\n"
-        "print([explore(seed, trace=True)[0].hash for seed in range(50)])"
+        "from tests.simulation.world import explore\nprint([explore(seed, trace=True)[0].hash for seed in range(50)])"
     )
     printed = [
         subprocess.run(

@@ -26,10 +26,11 @@ Process = Callable[[], Iterator[Any]]
 class Actor:
     """A process that dies with its owner; each `yield` of it is a place where that may happen."""
 
-    __slots__ = ("generator", "label", "owner", "process", "ready", "waits")
+    __slots__ = ("generator", "kind", "label", "owner", "process", "ready", "waits")
 
     def __init__(self, label: str, owner: Any, process: Process, ready: Callable[[], bool]) -> None:
         self.label = label
+        self.kind = label.rstrip("0123456789.")
         self.owner = owner
         self.process = process
         self.ready = ready
@@ -55,6 +56,7 @@ class World:
         self.sweeps = bool(self.faults.lose or self.faults.orchestrators_die or random.random() < 0.3)
         self.shares = random.random() < 0.6
         self.pace = random.choice((0.02, 0.1, 0.3))
+        self.sluggish = random.choice(("", "", "", "refill", "advance", "work", "tick", "api"))
         self.skew = [random.choice((0, 0, -40, 40, 600)) * SECOND for _ in range(2)]
         self.broker = Broker(random, self.faults, self.note)
         self.watch = Invariants(self)
@@ -75,7 +77,7 @@ class World:
         """Swarm testing: each seed has its own mix, many have none of most."""
         pick = self.random.choice
         if self.random.random() < 0.25:
-            return Faults(fail=pick((0.0, 0.2)) if self.bug is None else 0.0)
+            return Faults(fail=pick((0.0, 0.2)))
         return Faults(
             crash=pick((0, 0.005, 0.02, 0.05)),
             lose=pick((0, 0, 0, 0.02)),
@@ -289,11 +291,12 @@ class World:
 
     def _choose(self) -> Actor | None:
         actors, random = self.actors, self.random
+        slow = "" if self.calm or random.random() > 0.9 else self.sluggish
         for _ in range(3):
             actor = actors[int(random.random() * len(actors))]
-            if self._may_run(actor):
+            if actor.kind != slow and self._may_run(actor):
                 return actor
-        runnable = [actor for actor in actors if self._may_run(actor)]
+        runnable = [actor for actor in actors if actor.kind != slow and self._may_run(actor)]
         return runnable[int(random.random() * len(runnable))] if runnable else None
 
     def _may_run(self, actor: Actor) -> bool:

@@ -1,0 +1,37 @@
+"""Every planted bug is caught within a bounded number of worlds; a survivor means that the simulation is blind.
+
+`make mutants` measures how many worlds each one takes; here each begins a little before a world that tells.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.simulation.mutants import MUTANTS, explore_with, worlds_until_caught
+
+NEAR = {
+    "slot asked for after it was given back": 280,
+    "sub-flow not told of a cancel": 80,
+    "child written although its parent lost": 140,
+    "any worker may give a permit back": 190,
+    "ack a shared message at its first report": 33,
+    "ack a report before its commit": 92,
+    "sweep without a marker": 146,
+    "resend under the same token": 299,
+    "a stale judgement is repeated": 46,
+    "publish long after the mark": 299,
+    "slot counter": 272,
+}
+WORLDS = 60
+
+
+@pytest.mark.parametrize("bug", MUTANTS)
+def test_a_planted_bug_is_caught(bug: str) -> None:
+    needed, _ = worlds_until_caught(bug, NEAR.get(bug, 0), WORLDS)
+    assert needed is not None, f"{bug!r} survived {WORLDS} worlds; measure with: make mutants"
+
+
+def test_an_engine_that_was_spoilt_is_healthy_again() -> None:
+    for bug in ("join on any parent", "no fencing token", None):
+        _, violation = explore_with(bug, 0)
+    assert violation is None
