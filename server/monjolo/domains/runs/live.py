@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections import deque
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from monjolo.bus.port import Bus
@@ -17,6 +18,7 @@ from monjolo.kit.time import to_rfc3339
 from monjolo.storage.port import Database
 
 _PAGE = 500
+_PAGES_KNOWN = 10  # lines that came while earlier pages were read must not come twice
 
 
 class LiveRuns:
@@ -74,34 +76,41 @@ async def run_events(
 
     An event's id is the place of its last log line, so that a client that comes back misses none.
     """
+    place = _place(after)
+    sent: deque[set[tuple[Any, ...]]] = deque(maxlen=_PAGES_KNOWN)
     subscription = bus.subscribe([f"run:{run_id}"])
     try:
-        place = _place(after)
         while True:
-            lines, further = await logs.page(run_id, step=None, attempt=None, after=place, limit=_PAGE)
-            if lines:
-                place = further
-                yield Event({"lines": lines}, "log", None if further is None else further.text())
-            if further is None:
-                break
-        sent = {(line["step"], line["attempt"], line["line"]) for line in lines}
-        run = await database.read(lambda c: queries.get(c, workspace_id, run_id))
-        yield Event(run, "run.updated")
-        if run["status"] in queries.ENDED:
-            yield Event(run, "run.finished")
-            return
-        async for event in subscription:
-            data = event.data
-            if event.kind == "log":
-                new = [line for line in data["lines"] if (line["step"], line["attempt"], line["line"]) not in sent]
-                data = {"lines": new}
-                if not new:
-                    continue
-            yield Event(data, event.kind)
-            if event.kind == "run.finished":
+            # The run is read before its lines: when it had ended by then, they are all there.
+            run = await database.read(lambda c: queries.get(c, workspace_id, run_id))
+            yield Event(run, "run.updated")
+            more = True
+            while more:
+                lines, place, more = await logs.read_on(run_id, place, _PAGE)
+                sent.append({_line_name(line) for line in lines})
+                if lines:
+                    yield Event({"lines": lines}, "log", None if place is None else place.text())
+            if run["status"] in queries.ENDED:
+                yield Event(run, "run.finished")
                 return
+            async for event in subscription:
+                if event.kind == "lagged":  # the rest is in the database
+                    break
+                data = event.data
+                if event.kind == "log":
+                    new = [line for line in data["lines"] if not any(_line_name(line) in page for page in sent)]
+                    data = {"lines": new}
+                    if not new:
+                        continue
+                yield Event(data, event.kind)
+                if event.kind == "run.finished":
+                    return
     finally:
         subscription.close()
+
+
+def _line_name(line: Mapping[str, Any]) -> tuple[Any, ...]:
+    return (line["step"], line["attempt"], line["line"], line["at"])
 
 
 def _place(after: str | None) -> Place | None:

@@ -113,6 +113,19 @@ class LogStore:
         query: str | None = None, levels: Sequence[str] = (),
     ) -> tuple[list[dict[str, Any]], Place | None]:  # fmt: skip
         """Up to `limit` lines after a place, and the place to go on from (None when there are no more)."""
+        found, place, more = await self._page(run_id, step, attempt, after, limit, query, levels)
+        return found, place if more else None
+
+    async def read_on(
+        self, run_id: str, after: Place | None, limit: int
+    ) -> tuple[list[dict[str, Any]], Place | None, bool]:
+        """Lines of all steps after a place, the place of the last of them, and whether there are more now."""
+        return await self._page(run_id, None, None, after, limit, None, ())
+
+    async def _page(
+        self, run_id: str, step: str | None, attempt: int | None, after: Place | None, limit: int,
+        query: str | None, levels: Sequence[str],
+    ) -> tuple[list[dict[str, Any]], Place | None, bool]:  # fmt: skip
         found: list[dict[str, Any]] = []
         place = after
         while True:
@@ -124,11 +137,11 @@ class LogStore:
                     if _matches(line, query, levels):
                         found.append(line)
                         if len(found) == limit:
-                            return found, place
+                            return found, place, True
                 last = chunk["first"] + chunk["lines"] - 1
                 place = Place(chunk["from_at"], chunk["key"], chunk["token"], last)
             if len(chunks) < _CHUNKS_AT_ONCE:
-                return found, None
+                return found, place, False
 
     async def whole(self, run_id: str, *, step: str | None, attempt: int | None) -> AsyncIterator[dict[str, Any]]:
         """Every line, without holding them all."""
