@@ -166,14 +166,15 @@ def test_doctor_finds_nothing_wrong_on_a_fresh_machine_and_names_what_is(cli: Cl
     assert [(finding["name"], bool(finding["advice"])) for finding in wrong] == [("data folder", True)]
 
 
-def test_doctor_tells_a_damaged_database_and_a_missing_key(tmp_path: Path) -> None:
+def test_doctor_tells_a_damaged_database_and_a_spoiled_key(tmp_path: Path) -> None:
     settings = load({"data": tmp_path})
     prepare(settings.database_file, 1)
     with transaction(settings.database_file) as connection:
-        open_ring(connection, settings.keys_folder)
+        open_ring(connection, settings.keys_folder, None)
     assert [found.state for found in diagnosis.data(settings)] == ["ok", "ok", "ok"]
     for key in settings.keys_folder.glob("*.key"):
-        key.unlink()
+        key.chmod(0o600)
+        key.write_text("no key any more")
     assert [found.state for found in diagnosis.data(settings)] == ["ok", "ok", "wrong"]
     settings.database_file.write_bytes(b"not a database" * 1000)
     assert {found.name: found.state for found in diagnosis.data(settings)}["database"] == "wrong"
