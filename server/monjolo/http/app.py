@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 from fastapi import APIRouter
+from fastapi.routing import RouteContext
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -57,14 +59,20 @@ def create_app(
     """
     public = PUBLIC | ({("GET", "/metrics")} if metrics_open else set())
     system = _system_router(ready, exposition, None if metrics_open else "system:read")
-    document: dict[str, Any] = {}
+    contexts: list[RouteContext] = []
+
+    @functools.cache
+    def document() -> bytes:
+        """Made when first asked for: it would be a fifth of the start's work."""
+        return json.dumpb(openapi_document(contexts, version, public))
+
     prefixed = [*((API, router) for router in routers), ("", system)]
-    prefixed += [("", pages_router(API, lambda: json.dumpb(document)))]
+    prefixed += [("", pages_router(API, document))]
     prefixed += [("", router) for router in root_routers]
-    routes, contexts = gated(
+    routes, found = gated(
         prefixed, authentication, public=frozenset(public), body_limits=BODY_LIMITS | dict(body_limits or {})
     )
-    document.update(openapi_document(contexts, version, public))
+    contexts += found
     app = Starlette(
         routes=routes,
         middleware=[Middleware(Envelope, measure=measure), Middleware(Compression)],

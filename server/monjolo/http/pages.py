@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +16,7 @@ _FILES = Path(__file__).parent / "page_files"
 
 
 def pages_router(api: str, document: Callable[[], bytes]) -> APIRouter:
-    """`/`, `/docs`, their assets, and the OpenAPI document under `api`."""
+    """`/`, `/docs`, their assets, and the OpenAPI document under `api`, which may take a while to make."""
     router = APIRouter()
     add_hot_route(router, "GET", "/", _file("home.html", "text/html"), needs=None)
     add_hot_route(router, "GET", "/docs", _file("docs.html", "text/html"), needs=None)
@@ -24,7 +25,7 @@ def pages_router(api: str, document: Callable[[], bytes]) -> APIRouter:
     add_hot_route(router, "GET", "/assets/page.css", _file("page.css", "text/css"), needs=None)
 
     async def openapi(request: Request) -> Response:
-        return Response(document(), media_type="application/json")
+        return Response(await asyncio.to_thread(document), media_type="application/json")
 
     add_hot_route(router, "GET", f"{api}/openapi.json", openapi, needs=None)
     return router
