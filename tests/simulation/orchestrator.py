@@ -327,7 +327,8 @@ class Orchestrator:
             self.markers.append(now)
             world.broker.publish(Message((), now))
         for row in old:
-            lost = row.dispatched_at < published and back <= now - GAP and row.heard_at < back
+            # Whoever marked it had GAP to publish it: a marker says nothing about what was marked just before.
+            lost = row.dispatched_at < published - GAP and back <= now - GAP and row.heard_at < back
             if lost or world.bug == "sweep without a marker":
                 seen = row.seen
                 if world.bug == "resend under the same token":

@@ -100,8 +100,8 @@ class World:
             if flow in ("limited", "single"):
                 self.wishes.append(("run", f"l{number}", flow))
                 self.wishes.append(("run", f"m{number}", flow))
-        if random.random() < 0.3:
-            self.wishes.append(("cancel", "k0", ""))
+        for _ in range(random.choice((0, 0, 1, 3))):
+            self.wishes.insert(random.randint(1, len(self.wishes)), ("cancel", random.choice(self.wishes)[1], ""))
         self.horizon = self.now + TICK * random.randint(1, 3)
         self.first_ticks: dict[str, int] = {}
         if random.random() < 0.4:

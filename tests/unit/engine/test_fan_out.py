@@ -88,7 +88,9 @@ steps:
       - id: inner
         for_each: {items: "${{ row }}", as: cell}
         steps:
-          - {id: deep, uses: m/x, with: {cell: "${{ cell }}", above: "${{ steps.first.output.row }}", i: "${{ index }}"}}
+          - id: deep
+            uses: m/x
+            with: {cell: "${{ cell }}", above: "${{ steps.first.output.row }}", i: "${{ index }}"}
 """
     done = run(source)
     assert done.status == "succeeded"

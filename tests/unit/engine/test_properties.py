@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.conformance.driver import BEGIN, SECOND, active_of, compiled_of
 
 from monjolo.domains.runs.evaluation import Evaluator
 from monjolo.engine import commands as orders
@@ -16,7 +17,6 @@ from monjolo.engine.evolve import evolve
 from monjolo.engine.graph import HANDLERS
 from monjolo.engine.transitions import RUN_ENDED, STEP_ENDED
 from monjolo.engine.types import Error, State
-from tests.conformance.driver import BEGIN, SECOND, active_of, compiled_of
 
 FLOWS = [
     compiled_of(source)

@@ -1,4 +1,4 @@
-"""The tables of legal transitions, and the page that is drawn from them."""
+"""The tables of legal transitions."""
 
 from __future__ import annotations
 
@@ -6,11 +6,6 @@ import pytest
 
 from monjolo.engine.transitions import RUN, RUN_ENDED, STEP, STEP_ENDED, IllegalTransition, check_run, check_step
 from monjolo.engine.types import RunStatus, StepStatus
-from scripts.draw_states import PAGE, page
-
-
-def test_the_page_of_states_is_what_the_tables_say() -> None:
-    assert PAGE.read_text() == page(), "run scripts/draw_states.py"
 
 
 def test_every_state_stands_in_its_table_and_can_be_reached() -> None:
