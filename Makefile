@@ -17,7 +17,7 @@ $(READY): requirements.lock pyproject.toml scripts/setup.sh
 setup: $(READY)  ## install everything into .venv
 
 up: $(READY)  ## start the platform and print the one-time link
-	@exec $(RUN)/monjolo up
+	@exec env -u PYTHONDONTWRITEBYTECODE $(RUN)/monjolo up
 
 lock:  ## resolve the dependencies again and rewrite requirements.lock
 	$(RUN)/uv pip compile -q --universal --generate-hashes --no-header --python-version 3.11 --group dev pyproject.toml -o requirements.lock --no-emit-package monjolo

@@ -17,3 +17,5 @@ uv=.tools/bin/uv
 [ -x "$venv/bin/python" ] || "$uv" venv -q --python "$python" "$venv"
 "$uv" pip sync -q --python "$venv/bin/python" --compile-bytecode --require-hashes requirements.lock
 "$uv" pip install -q --python "$venv/bin/python" --no-deps --no-build-isolation -e .
+# A start must not compile what has not changed, whatever the shell says about bytecode.
+"$venv/bin/python" -m compileall -q server sdk modules

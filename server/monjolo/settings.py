@@ -177,7 +177,8 @@ class Settings(BaseSettings):
     )
     public_url: Url | None = Field(
         default=None,
-        description="The address at which people and webhooks reach the platform, such as a proxy's.",
+        description="The address at which people and webhooks reach the platform, such as a proxy's on this machine; "
+        "with it, X-Forwarded-For and X-Forwarded-Proto from this machine count.",
     )
     allow_http: bool = Field(
         default=False,

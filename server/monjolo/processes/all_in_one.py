@@ -105,7 +105,9 @@ async def _serve(platform: Platform, listener: socket.socket, stop: asyncio.Even
         "registry": platform.registry.run(),
         "retention": _prune(platform),
         "listeners": _listen(platform),
-        "web": serve(platform.app, listener, stop=web_stop, on_started=started),
+        "web": serve(
+            platform.app, listener, stop=web_stop, trusted_proxies=_proxies(platform.settings), on_started=started
+        ),
     }
     tasks = {asyncio.create_task(part): name for name, part in parts.items()}
     stopping = asyncio.create_task(_until(stop))
@@ -121,6 +123,11 @@ async def _serve(platform: Platform, listener: socket.socket, stop: asyncio.Even
     for task in done:
         if task in tasks and not task.cancelled() and (error := task.exception()) is not None:
             raise error
+
+
+def _proxies(settings: Settings) -> str:
+    """A public address means that a proxy on this machine stands before us; without one, nobody speaks for others."""
+    return "127.0.0.1,::1" if settings.public_url else ""
 
 
 async def _until(event: asyncio.Event) -> None:

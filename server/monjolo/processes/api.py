@@ -48,12 +48,12 @@ async def serve(
     listener: socket.socket,
     *,
     stop: asyncio.Event,
-    trusted_proxies: str = "127.0.0.1,::1",
+    trusted_proxies: str = "",
     on_started: Callable[[str], None] = lambda url: None,
 ) -> None:
     """Answers on `listener` until `stop` is set; then requests in flight have 5 s, and streams end.
 
-    `trusted_proxies`: whose X-Forwarded-For and X-Forwarded-Proto count.
+    `trusted_proxies`: whose X-Forwarded-For and X-Forwarded-Proto count; nobody's, when it is empty.
     """
     config = uvicorn.Config(
         app,
@@ -62,7 +62,7 @@ async def serve(
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=True,
+        proxy_headers=bool(trusted_proxies),
         forwarded_allow_ips=trusted_proxies,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=STOP_SECONDS,
