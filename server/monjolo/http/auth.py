@@ -74,6 +74,7 @@ class Principal:
     scopes: frozenset[str]
     session_id: str | None = None
     kind: str = "access"
+    token_id: str | None = None  # of an API token
 
     def may(self, scope: str) -> bool:
         return scope in self.scopes

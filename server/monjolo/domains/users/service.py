@@ -102,9 +102,12 @@ class Users:
     async def create_token(
         self, by: Principal, name: str, scopes: frozenset[str], expires_at: int | None
     ) -> tuple[ApiToken, str]:
-        """The token and its secret, which is shown this once. It can have no scope that its maker lacks."""
+        """The token and its secret, which is shown this once. It can have no scope that its maker lacks.
+
+        An API token makes none: one that was stolen would outlive its expiry and its removal.
+        """
         now = self._clock.now()
-        if by.kind in ("task", "system"):
+        if by.kind in ("task", "system", "api_token"):
             raise Forbidden("Tokens are made by people; sign in as one.", code="not_a_person")
         beyond = sorted(scopes - by.scopes)
         if beyond or not scopes:
@@ -117,7 +120,10 @@ class Users:
         return token, secret
 
     async def revoke_token(self, by: Principal, token_id: str) -> None:
+        """One's own, an admin anybody's; an API token of less than an admin none but itself."""
         whose = None if by.may("users:admin") else by.user_id
+        if whose is not None and by.kind == "api_token" and token_id != by.token_id:
+            raise Forbidden("An API token can end itself and no other; sign in as a person.", code="not_a_person")
         now = self._clock.now()
         await self._database.write(lambda c: repository.revoke_api_token(c, by.workspace_id, whose, token_id, now))
         self._forget()

@@ -229,7 +229,7 @@ def _api_principal(token: ApiToken, user: User | None) -> Principal:
     if user is None:
         return Principal(SYSTEM_USER, token.workspace_id, "admin", token.scopes & SCOPES, None, "system")
     scopes = token.scopes & ROLES[user.role]
-    return Principal(user.id, token.workspace_id, user.role, scopes, None, "api_token")
+    return Principal(user.id, token.workspace_id, user.role, scopes, None, "api_token", token.id)
 
 
 def _verified_task(claims: Claims, workspace_id: str) -> Verified:
