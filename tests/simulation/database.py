@@ -232,7 +232,7 @@ class Database:
                     touched[release.slot] = at
             gone = {release.key: True for release in work.changes.releases}
             for ask in work.changes.acquires:
-                if ask.key in gone and self.bug != "slot asked for after it was given back":
+                if ask.key in gone:
                     continue  # asked for and given back within this batch
                 self.slots[work.run, ask.key] = SlotRow(work.run, ask.key, ask.slot, ask.limit)
                 touched[ask.slot] = at

@@ -48,7 +48,6 @@ SHELL = {
     "slot counter": "Prefect #17415, Kestra PR #17759",
     "slot check then act": "counted in one transaction, taken in the next",
     "slot not offered at the end": "Prefect #23183",
-    "slot asked for after it was given back": "own bug: asked and cancelled in one batch, held for ever",
     "sub-flow not told of a cancel": "rundeck #4179, prefect #12864",
     "child started after cancel": "the child's row comes in a later transaction",
     "child written although its parent lost": "own doubt: rows of losers' children",
