@@ -179,9 +179,10 @@ async def test_what_is_ready_without_anybody_having_been_told_is_found(house: Ho
     assert (await house.task()).run_id == prepared[0].id
 
 
-async def test_a_request_whose_caller_goes_away_still_makes_its_run_leave(house: House) -> None:
+@pytest.mark.parametrize("key", [None, "k"])
+async def test_a_request_whose_caller_goes_away_still_makes_its_run_leave(house: House, key: str | None) -> None:
     await house.publish("f", ONE)
-    request = asyncio.create_task(house.begin("f"))
+    request = asyncio.create_task(house.begin("f", idempotency_key=key))
     while not await house.rows("SELECT id FROM runs"):
         await asyncio.sleep(0)
         request.cancel()
@@ -192,6 +193,7 @@ async def test_a_request_whose_caller_goes_away_still_makes_its_run_leave(house:
     if stored:
         await house.task()
     assert house.dispatcher.outstanding == len(stored)
+    assert house.dispatcher._reserved == 0
 
 
 async def test_an_unwritable_database_delays_the_backlog_only(narrow: House) -> None:
