@@ -6,8 +6,8 @@ import sys
 from collections.abc import Iterator
 
 ALLOWED = {
-    "__future__", "collections", "dataclasses", "datetime", "enum", "functools", "hashlib", "itertools", "math", "typing",
-    "zoneinfo", "monjolo",
+    "__future__", "collections", "dataclasses", "datetime", "enum", "functools", "hashlib", "itertools", "math",
+    "typing", "zoneinfo", "monjolo",
 }  # fmt: skip
 IMPURE_CALLS = {"now", "utcnow", "today", "print", "open", "input", "randint", "random"}
 
