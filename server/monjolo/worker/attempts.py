@@ -37,6 +37,7 @@ from monjolo_sdk.wire import (
     Progress,
     Redelivered,
     Released,
+    Report,
     Started,
     Task,
     TaskError,
@@ -50,6 +51,20 @@ NEIGHBOUR_SECONDS = 2.0  # for the neighbours of a step that left a process behi
 BEHIND, NO_SLOT, TOO_LATE, NO_PERMIT = "behind_a_long_task", "no_free_slot", "too_late", "no_permit"
 RUNNER_ENDED, DRAINING = "runner_ended", "draining"
 STOPPED = {"timed_out": TIMED_OUT, "cancelled": CANCELLED}
+
+
+class Beginning:
+    """A lone task whose start must be durable before it begins."""
+
+    __slots__ = ("_attempt", "_then")
+
+    def __init__(self, attempt: Attempt, then: Callable[[Attempt], None]) -> None:
+        self._attempt, self._then = attempt, then
+
+    def durable(self, report: Report) -> Receipt | None:
+        receipt = self._attempt.durable(report)
+        self._then(self._attempt)
+        return receipt
 
 
 class Attempts:
@@ -116,9 +131,21 @@ class Attempts:
         attempt = self.held.get((order.run_id, order.key, order.token))
         if attempt is None or attempt.phase is not Phase.CLAIMED or order.worker != self._worker:
             return
+        attempt.permit_until = order.deadline
+        self._resume(attempt)
+        receipt = attempt.settle()
+        if receipt is not None:
+            await self.reporter.settle(receipt)
+
+    def may_begin(self, attempt: Attempt) -> None:
+        """That a lone task begins is written down: should it take the worker with it, that counts as a crash."""
+        if attempt.phase is Phase.CLAIMED:
+            self._resume(attempt)
+
+    def _resume(self, attempt: Attempt) -> None:
+        """On with an attempt that waited for leave, in the runner that was kept free for it if that still lives."""
         attempt.stop_timer()
         attempt.leased = True
-        attempt.permit_until = order.deadline
         attempt.phase = Phase.WAITING
         runner = attempt.runner
         if runner is not None and runner.reserved is attempt and runner.state is RunnerState.READY:
@@ -129,9 +156,6 @@ class Attempts:
                 self.pool.changed(runner)
         else:
             self.pool.add(attempt)
-        receipt = attempt.settle()
-        if receipt is not None:
-            await self.reporter.settle(receipt)
 
     # --- from the pool
 
@@ -139,18 +163,25 @@ class Attempts:
         task, now = attempt.task, self._clock.now()
         if task.not_after is not None and now > task.not_after:
             self._release(attempt, TOO_LATE)
-        elif not task.at_most_once:
+        elif not task.at_most_once and (attempt.leased or not task.alone):
             runner.send(attempt, self._context(task))
+        elif not task.at_most_once:
+            self._reserve(attempt, runner)
+            started = Started(task.run_id, task.key, task.token, self._worker, now)
+            self.reporter.submit(started, Beginning(attempt, self.may_begin))
         elif not attempt.permit_until:
-            attempt.phase = Phase.CLAIMED
-            attempt.runner = runner
-            runner.reserved = attempt
+            self._reserve(attempt, runner)
             self.reporter.submit(Claim(task.run_id, task.key, task.token, self._worker, now), attempt)
             attempt.timer = self._loop.call_later(CLAIM_SECONDS, self._no_permit, attempt)
         elif now > attempt.permit_until:
             self._release(attempt, NO_PERMIT)
         else:
             runner.send(attempt, self._context(task))
+
+    def _reserve(self, attempt: Attempt, runner: Runner) -> None:
+        attempt.phase = Phase.CLAIMED
+        attempt.runner = runner
+        runner.reserved = attempt
 
     def not_startable(self, attempt: Attempt, error: TaskError, crashed: bool) -> None:
         self._finish(attempt, Outcome("crashed" if crashed else "failed", error=error))

@@ -48,12 +48,18 @@ class FakeBroker:
         self.changed = asyncio.Event()
         self.store_open = asyncio.Event()
         self.store_open.set()
+        self.reports_open = asyncio.Event()
+        self.reports_open.set()
+        self.offered: list[Report] = []  # came, and may still wait to be taken
         self.failures = 0  # of the next calls
 
     async def next_message(self, group: str) -> FakeDelivery:
         return await self.messages.get()
 
     async def report(self, reports: Sequence[Report]) -> None:
+        self.offered.extend(reports)
+        self.changed.set()
+        await self.reports_open.wait()
         self._fail()
         self.reports.extend(reports)
         self.events.extend(("report", report) for report in reports)

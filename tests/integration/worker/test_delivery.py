@@ -44,6 +44,22 @@ async def test_what_comes_too_late_is_given_back(worker: Worker, broker: FakeBro
     assert report.reason == "too_late"
 
 
+async def test_a_lone_task_begins_only_when_its_start_is_durable(
+    worker: Worker, broker: FakeBroker, tmp_path: Path
+) -> None:
+    mark = tmp_path / "mark"
+    one = task("nap", {"seconds": 0.0, "mark": str(mark)}, alone=True)
+    broker.reports_open.clear()
+    message = broker.put(one)
+    await broker.until(lambda: [type(report) for report in broker.offered] == [Started])
+    assert not mark.exists()
+    broker.reports_open.set()
+    assert (await broker.finished(one)).status == "succeeded"
+    assert [type(report) for report in broker.of(one)] == [Started, Finished]
+    assert broker.acknowledged == [message.id]
+    assert mark.read_text() == "begun\n"
+
+
 async def test_an_at_most_once_task_begins_only_with_a_permit(
     worker: Worker, broker: FakeBroker, tmp_path: Path
 ) -> None:

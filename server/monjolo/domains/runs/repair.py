@@ -24,7 +24,6 @@ from monjolo.storage.port import Database
 log = structlog.get_logger()
 SWEEP_EVERY = 30 * SECOND
 LOST_AFTER = 30 * SECOND
-_UNLUCKY = 8  # times a task may be found in the queue of a process that died before it is taken for the cause
 
 
 class Repair:
@@ -100,13 +99,12 @@ class Repair:
 def _found(row: Any, now: int) -> Fact:
     """What a restart makes of a task that was out there.
 
-    A lone one that never said it had begun has most likely waited in the queue that died with the process: that
-    is no crash of its own, unless it is found so time and again.
+    A lone one says durably that it begins before it does: one that has not said so has not begun, and is no crash.
     """
     name = (row["run_id"], row["key"], row["token"])
     if row["state"] == "started":
         return _lease_expired(name, now)
-    if row["alone"] and row["token"] <= _UNLUCKY:
+    if row["alone"]:
         return _dispatch_lost([name], now)[0]
     return Fact(row["run_id"], facts.TaskRedelivered(now, row["key"], row["token"]))
 
