@@ -33,6 +33,7 @@ class Victim:
     canary: str
     secret: str
     said: str = ""
+    client: httpx2.Client | None = None
 
     @property
     def url(self) -> str:
@@ -52,8 +53,9 @@ class Victim:
         if token is not None:
             headers.setdefault("authorization", f"Bearer {token or self.token}")
         target = path if path.startswith(("/health", "/metrics", "/.well-known", "/docs")) else f"/api/v1{path}"
-        with httpx2.Client(base_url=self.url, timeout=60, trust_env=False) as client:
-            return client.request(method, target, headers=headers, **request)
+        if self.client is None:
+            self.client = httpx2.Client(base_url=self.url, timeout=60, trust_env=False)
+        return self.client.request(method, target, headers=headers, **request)
 
     def publish(self, source: str | dict[str, Any]) -> None:
         text = source if isinstance(source, str) else json.dumps(source)
@@ -118,6 +120,8 @@ def victim(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Victim]:
         _furnish(found)
         yield found
     finally:
+        if found.client is not None:
+            found.client.close()
         process.send_signal(signal.SIGTERM)
         process.wait(START_SECONDS)
         if process.stdout is not None:

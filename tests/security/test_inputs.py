@@ -9,6 +9,7 @@ import hmac
 import json
 import time
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -186,7 +187,7 @@ def test_a_body_that_is_no_json_is_refused_and_starts_nothing(taker: Victim, bod
     assert taker.ask("GET", "/runs", params={"flow": "taker", "limit": 1}).json()["items"] == before
 
 
-VALUES = [
+VALUES = [  # each costs some forty requests
     "..", "../../cli-token", "..%2f..%2fcli-token", "%2e%2e%2f", "a%00b", "%00", "'", "' OR '1'='1", '";--', "%", "_", "%25",
     "a" * 3000, "\u202e", "%ff", "*", "%0d%0aset-cookie:%20a=b", "-1", "9" * 40, "null", "{}", "[]", "1e400", "\ud7ff",
 ]  # fmt: skip
@@ -217,13 +218,13 @@ def test_no_name_or_filter_breaks_anything(victim: Victim, value: str) -> None:
 
 def test_an_artifact_is_handed_out_as_a_download_that_no_browser_runs(victim: Victim) -> None:
     for number, name in enumerate(
-        ["x.html", "../../etc/passwd", 'a"; filename="b.exe', "a\r\nset-cookie: x=y", "é\u202egnp.exe", "."]
+        ["x.html", "../../etc/passwd", 'a"; filename="b.exe', "a\r\nset-cookie: x=y", "é\u202egnp.exe"]
     ):
         found = victim.hostile("keep", name=name, content=f"<script>{number}</script>")
         if found["status"] != "succeeded":
             continue
         (kept,) = victim.ask("GET", f"/runs/{found['id']}/artifacts").json()["items"]
-        answer = victim.ask("GET", f"/runs/{found['id']}/artifacts/{kept['name'].replace('/', '%2F')}")
+        answer = victim.ask("GET", f"/runs/{found['id']}/artifacts/{quote(kept['name'], safe='')}")
         assert "set-cookie" not in answer.headers
         if answer.status_code == 200:
             assert answer.headers["content-disposition"].startswith("attachment")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from monjolo.domains.runs.service import BULK
+
+LabelName = Annotated[str, Field(min_length=1, max_length=100)]
+LabelValue = Annotated[str, Field(max_length=200)]
+Labels = Annotated[dict[LabelName, LabelValue], Field(max_length=50)]
 
 
 class _Strict(BaseModel):
@@ -15,13 +19,13 @@ class _Strict(BaseModel):
 
 class StartRun(_Strict):
     inputs: dict[str, Any] = Field(default_factory=dict)
-    labels: dict[str, str] = Field(default_factory=dict)
+    labels: Labels = Field(default_factory=dict)
     version: int | None = Field(None, ge=1, description="a version of the flow; the published one by default")
 
 
 class BulkItem(_Strict):
     inputs: dict[str, Any] = Field(default_factory=dict)
-    labels: dict[str, str] = Field(default_factory=dict)
+    labels: Labels = Field(default_factory=dict)
     idempotency_key: str | None = Field(None, min_length=1, max_length=200)
 
 
