@@ -42,10 +42,24 @@ async def test_one_run_is_not_starved_by_a_thousand_of_another_flow(narrow: Hous
     await narrow.begin("one")
     served = []
     for _ in range(12):
-        task = await narrow.task()
-        served.append(task.flow)
-        await narrow.finish(task)
-    assert "one" in served
+        tasks = await narrow.tasks()
+        served += [task.flow for task in tasks]
+        await narrow.report(*(narrow.finished(task) for task in tasks))
+    assert "one" in served[:24]
+
+
+async def test_tasks_of_an_action_that_is_short_travel_together_and_of_a_long_one_alone(house: House) -> None:
+    await house.publish("f", ONE)
+    await house.runs.accept([await house.wish("f")] * 40)
+    first = [await house.task() for _ in range(40)]
+    await house.report(*(house.finished(task) for task in first))
+    await house.runs.accept([await house.wish("f")] * 40)
+    together = [*await house.tasks(), *await house.tasks()]
+    assert len(together) == 40
+    long_ago = house.clock.now() - 1_000_000
+    await house.report(*(house.finished(task, started_at=long_ago) for task in together))
+    await house.runs.accept([await house.wish("f")] * 3)
+    assert [len(await house.tasks()) for _ in range(3)] == [1, 1, 1]
 
 
 async def test_steps_that_wait_for_a_retry_take_no_place_in_the_window(narrow: House) -> None:

@@ -27,13 +27,14 @@ from monjolo.domains.runs.models import Entry, NewRun, ParentStep, PreparedRun
 from monjolo.domains.runs.records import note_fact
 from monjolo.engine import commands as orders
 from monjolo.engine import events as facts
+from monjolo.engine import graph
 from monjolo.engine.decide import decide
 from monjolo.engine.evolve import evolve
 from monjolo.engine.types import Error, StepStatus
 from monjolo.kit.errors import MonjoloError, Unavailable
 from monjolo.kit.time import SECOND, Clock
 from monjolo.storage.port import Connection, Database
-from monjolo_sdk.wire import Cancel, Control, Permit, Report
+from monjolo_sdk.wire import Cancel, Control, Finished, Permit, Report
 
 log = structlog.get_logger()
 
@@ -202,12 +203,20 @@ class Advance:
         batch.children = [child for child in batch.children if not _is_below(child, {fact.run_id})]
         self._cache.drop(fact.run_id)
 
+    def _note_duration(self, entry: Entry, report: Report | None) -> None:
+        """Actions that are short of late travel together."""
+        if isinstance(report, Finished):
+            action = entry.state.plan.steps[graph.path_of(report.key)].action
+            if action is not None:
+                self._dispatcher.took(action.digest, action.action, report.at - report.started_at)
+
     def _decide_one(self, changes: Changes, fact: Fact) -> list[orders.StartChild]:
         entry = changes.entry
         evaluate = self._evaluators.of(entry.flow.compiled)
         decision = decide(entry.state, fact.event, evaluate)
         if decision.changes_nothing:
             return []
+        self._note_duration(entry, fact.report)
         note_fact(changes, fact.event, fact.report, self._leases, self._clock.now())
         evolve(entry.state, decision)
         changes.add(decision, fact.event.at)
