@@ -30,6 +30,8 @@ class RunRow:
     revision: int = 0
     parent: tuple[str, str, int] | None = None
     cancelled_at: int | None = None
+    stored_in: int = 0  # the world's step that stored it, and the one that stored its cancel: its clock may jump back
+    cancelled_in: int = 0
 
 
 @dataclass(slots=True)

@@ -54,11 +54,12 @@ class Invariants:
     def committed(self, winners: list[Work]) -> None:
         world = self.world
         for work in winners:
-            state = world.database.runs[work.run].state
+            row = world.database.runs[work.run]
+            state = row.state
+            row.stored_in = row.stored_in or world.steps
             if work.changes.head is not None and state.head.status is RunStatus.CANCELLING:
-                row = world.database.runs[work.run]
                 if row.cancelled_at is None:
-                    row.cancelled_at = world.now
+                    row.cancelled_at, row.cancelled_in = world.now, world.steps
             active = sum(1 for step in state.steps.values()
                          if step.status in _ACTIVE and step.scope is None and step.fan is None)  # fmt: skip
             if active != state.head.active:
@@ -190,7 +191,7 @@ class Invariants:
                 raise Violation(f"I14 {row.parent} has two children: {seen[row.parent]} and {run}")
             seen[row.parent] = run
             parent = self.world.database.runs[row.parent[0]]
-            if parent.state.head.status is RunStatus.CANCELLED and row.state.created_at > (parent.cancelled_at or 0):
+            if parent.state.head.status is RunStatus.CANCELLED and row.stored_in > parent.cancelled_in > 0:
                 raise Violation(f"I9 {run} was started after its parent {row.parent[0]} was cancelled")
             step = parent.state.steps[row.parent[1]]
             if step.child != run:
