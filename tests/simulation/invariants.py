@@ -57,9 +57,9 @@ class Invariants:
             row = world.database.runs[work.run]
             state = row.state
             row.stored_in = row.stored_in or world.steps
-            if work.changes.head is not None and state.head.status is RunStatus.CANCELLING:
-                if row.cancelled_at is None:
-                    row.cancelled_at, row.cancelled_in = world.now, world.steps
+            cancelling = work.changes.head is not None and state.head.status is RunStatus.CANCELLING
+            if cancelling and row.cancelled_at is None:
+                row.cancelled_at, row.cancelled_in = world.now, world.steps
             active = sum(1 for step in state.steps.values()
                          if step.status in _ACTIVE and step.scope is None and step.fan is None)  # fmt: skip
             if active != state.head.active:

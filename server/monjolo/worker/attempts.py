@@ -256,8 +256,8 @@ class Attempts:
         """Its runner is gone, with every process below it."""
         if attempt.stopped:
             self._finish(attempt, Outcome(attempt.stopped, error=STOPPED[attempt.stopped]))
-        elif not begun:
-            self._release(attempt, RUNNER_ENDED)
+        elif not begun and not attempt.task.at_most_once:
+            self._release(attempt, RUNNER_ENDED)  # of what may run once only, nobody knows whether it had begun
         else:
             now = self._clock.now()
             lines = tail.decode(errors="replace").splitlines()

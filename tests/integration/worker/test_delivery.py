@@ -76,6 +76,18 @@ async def test_an_at_most_once_task_begins_only_with_a_permit(
     assert mark.read_text() == "begun\n"
 
 
+async def test_an_at_most_once_task_whose_runner_dies_is_never_given_back_as_not_begun(
+    worker: Worker, broker: FakeBroker
+) -> None:
+    for _ in range(5):
+        one = task("killed_at_once", at_most_once=True)
+        broker.put(one)
+        await broker.until(lambda one=one: broker.of(one, Claim))
+        broker.permit(one, worker.name, clock.now() + 10 * SECOND)
+        assert (await broker.finished(one)).status == "crashed"
+        assert not broker.of(one, Released)
+
+
 async def test_a_permit_past_its_deadline_does_not_start_it(worker: Worker, broker: FakeBroker, tmp_path: Path) -> None:
     mark = tmp_path / "mark"
     one = task("nap", {"seconds": 0.0, "mark": str(mark)}, at_most_once=True)

@@ -124,6 +124,12 @@ def end_by_signal() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+@module.action(effects="write")
+async def killed_at_once() -> None:
+    """Gone before its runner could say that it began."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 @module.action()
 def system_exit() -> None:
     sys.exit(5)
