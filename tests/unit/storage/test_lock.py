@@ -47,7 +47,10 @@ def test_a_killed_holder_leaves_no_lock(tmp_path: Path) -> None:
 
 def test_a_child_process_does_not_inherit_the_lock(tmp_path: Path) -> None:
     lock = DataLock.acquire(tmp_path)
-    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, close_fds=False)
+    program = [sys.executable, "-c", "print('here', flush=True); input()"]
+    child = subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, close_fds=False)
+    assert child.stdout is not None
+    child.stdout.readline()  # the kernel wakes us before it has closed what the new program must not inherit
     lock.release()
     DataLock.acquire(tmp_path).release()
     child.communicate(b"\n")
