@@ -65,7 +65,7 @@ def page() -> str:
 def _first(texts: set[str]) -> str:
     """The plainest of what is said with this code; nothing when no words of it stand in the source."""
     shown = [re.sub("…+", "…", text) for text in texts if re.search("[a-z]{2}", text)]
-    return min(shown, key=lambda text: (text.count("…"), len(text)), default="")
+    return min(shown, key=lambda text: (text.count("…"), len(text), text), default="")
 
 
 def _kinds(trees: dict[Path, ast.Module]) -> dict[str, Kind]:
