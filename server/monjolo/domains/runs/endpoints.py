@@ -45,7 +45,8 @@ def router(
 ) -> APIRouter:
     routes = APIRouter()
     _starting(routes, runs, flows, database)
-    _reading(routes, flows, blobs, database)
+    _listing(routes, flows, database)
+    _reading(routes, blobs, database)
     _changing(routes, runs, database)
     _logging(routes, logs, database, clock)
     _watching(routes, logs, bus, workers, database, clock)
@@ -167,7 +168,7 @@ _BULK["parameters"] = [{"name": "slug", "in": "path", "required": True, "schema"
 # --- reading ------------------------------------------------------------------------------------------------
 
 
-def _reading(routes: APIRouter, flows: FlowsService, blobs: Blobs, database: Database) -> None:
+def _listing(routes: APIRouter, flows: FlowsService, database: Database) -> None:
     @routes.get("/runs", tags=["runs"])
     async def list_runs(
         principal: Reader,
@@ -199,6 +200,8 @@ def _reading(routes: APIRouter, flows: FlowsService, blobs: Blobs, database: Dat
             totals = {"total": found} if found <= COUNTED else {"total_at_least": COUNTED}
         return json_response(answer([queries.brief(row) for row in shown], following, **totals))
 
+
+def _reading(routes: APIRouter, blobs: Blobs, database: Database) -> None:
     @routes.get("/runs/{run_id}", tags=["runs"])
     async def get_run(principal: Reader, run_id: str) -> Response:
         return json_response(await database.read(lambda c: queries.get(c, principal.workspace_id, run_id)))
