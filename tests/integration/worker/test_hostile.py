@@ -78,7 +78,8 @@ async def test_a_forged_answer_ends_the_attempt_that_forged_it(worker: Worker, b
 async def test_a_line_without_an_end_is_bounded(worker: Worker, broker: FakeBroker) -> None:
     finished = await ends_as(broker, task("endless_line"), "crashed")
     assert finished.error is not None
-    assert "longer than" in finished.error.message
+    # the runner's own thread may put a line of its, with an end, in the middle of it
+    assert "longer than" in finished.error.message or "not of the protocol" in finished.error.message
 
 
 async def test_a_step_that_takes_too_much_memory_fails_alone(worker: Worker, broker: FakeBroker) -> None:
