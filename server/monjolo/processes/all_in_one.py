@@ -23,7 +23,7 @@ from monjolo.observability.logging import configure_logging
 from monjolo.processes.api import bind, serve, url_of
 from monjolo.settings import Settings
 from monjolo.storage.lock import DataLock
-from monjolo.storage.migrate import prepare
+from monjolo.storage.migrate import prepare, upgrade_apart
 
 log = structlog.get_logger()
 DRAIN_SECONDS = 10.0
@@ -40,7 +40,7 @@ async def run(settings: Settings, said: Said) -> None:
     with DataLock.acquire(settings.data) as lock:
         listener = bind(settings.host, settings.port)
         try:
-            await asyncio.to_thread(prepare, settings.database_file, SystemClock().now())
+            await asyncio.to_thread(prepare, settings.database_file, SystemClock().now(), upgrade_apart)
             _clean_temporary(settings.data / "tmp")
             platform = await build(settings)
             url = url_of(listener)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import json
 import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from monjolo.kit.errors import Unavailable
@@ -14,7 +18,23 @@ from monjolo.storage.port import Connection
 from monjolo.storage.sqlite import connect
 
 
-def prepare(path: Path, now: int) -> bool:
+def upgrade_here(connection: sqlite3.Connection, path: Path) -> None:
+    # By name, not by an import above: a start with nothing to upgrade must not pay for Alembic.
+    importlib.import_module("monjolo.storage.upgrade").upgrade_to_head(connection)
+
+
+def upgrade_apart(connection: sqlite3.Connection, path: Path) -> None:
+    """In a process of its own: what Alembic and SQLAlchemy take, 25 MiB, would stay for as long as we run."""
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-m", "monjolo.storage.upgrade", str(path)], stdout=subprocess.PIPE, check=False
+    )
+    if done.returncode:
+        told = json.loads(done.stdout or b"{}")
+        detail = told.get("detail", "The tables could not be brought up to date; what stands above says why.")
+        raise Unavailable(detail, code=told.get("code", Unavailable.code))
+
+
+def prepare(path: Path, now: int, upgrade: Callable[[sqlite3.Connection, Path], None] = upgrade_here) -> bool:
     """Creates or upgrades the file at `path`; True when it changed. Call it under the data folder's lock.
 
     Raises Unavailable: `schema_newer` when a later version of Monjolo wrote the file, `data_foreign` when
@@ -23,7 +43,7 @@ def prepare(path: Path, now: int) -> bool:
     connection = connect(path, create=True)
     try:
         if version(connection, path) != HEAD:
-            _upgrade(connection)
+            upgrade(connection, path)
         elif connection.execute("SELECT 1 FROM meta WHERE key = 'workspace_id'").fetchone():
             return False
         connection.execute("BEGIN IMMEDIATE")
@@ -60,11 +80,6 @@ def workspace_id(connection: Connection) -> str:
     """The id of the one workspace there is."""
     found: str = connection.execute("SELECT value FROM meta WHERE key = 'workspace_id'").fetchone()[0]
     return found
-
-
-def _upgrade(connection: sqlite3.Connection) -> None:
-    # By name, not by an import above: a start with nothing to upgrade must not pay for Alembic.
-    importlib.import_module("monjolo.storage.upgrade").upgrade_to_head(connection)
 
 
 def _identify(connection: Connection, now: int) -> None:

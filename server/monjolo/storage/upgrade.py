@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import sqlite3
+import sys
 from pathlib import Path
 
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from sqlalchemy.pool import StaticPool
+
+from monjolo.kit.errors import Unavailable
+from monjolo.storage.errors import named
+from monjolo.storage.sqlite import connect
 
 _SCRIPTS = Path(__file__).parent / "migrations"
 
@@ -34,3 +41,19 @@ def upgrade_to_head(connection: sqlite3.Connection, head: str = "head") -> None:
         raise error.orig or error from error  # the driver's own error, which storage/errors.py can name
     finally:
         connection.row_factory = factory
+
+
+def _main(path: Path) -> int:
+    """For `migrate.upgrade_apart`: 0, or 1 with what is wrong as JSON."""
+    try:
+        with contextlib.closing(connect(path)) as connection:
+            upgrade_to_head(connection)
+    except (sqlite3.Error, Unavailable) as error:
+        told = named(error, path)
+        sys.stdout.write(json.dumps({"code": getattr(told, "code", Unavailable.code), "detail": str(told)}))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(_main(Path(sys.argv[1])))
