@@ -44,6 +44,7 @@ class Task:
     idempotency_key: str = ""
     at_most_once: bool = False
     alone: bool = False
+    short: bool = True  # as its action has been of late: it may queue behind others in a runner
     timeout: int | None = None
     not_after: int | None = None  # may not start later than this
     limits: Limits = Limits()

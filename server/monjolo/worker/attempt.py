@@ -57,7 +57,7 @@ class Attempt:
         self.log = log
         self.masker = masker
         self.phase = Phase.WAITING
-        self.alone = task.alone or task.at_most_once
+        self.alone = task.alone or task.at_most_once or not task.short  # nobody waits behind it, nor it behind others
         self.is_async = False
         self.leased = False  # reported as started: a lease covers it, its message may be acknowledged
         self.permit_until = 0

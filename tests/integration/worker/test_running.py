@@ -67,6 +67,19 @@ async def test_tasks_that_travel_alone_fill_the_slots_and_no_more(start: StartWo
     assert worker.stats().warm_runners == 2
 
 
+async def test_tasks_not_known_to_be_short_do_not_queue_behind_each_other(
+    start: StartWorker, broker: FakeBroker
+) -> None:
+    worker = await start(WorkerSettings(slots=2))
+    tasks = [task("nap", {"seconds": 0.3}, short=False) for _ in range(4)]
+    for one in tasks:
+        broker.put(one)
+    spans = [(await broker.finished(one)).output for one in tasks]
+    together = [sum(span["begun"] <= other["begun"] < span["ended"] for span in spans) for other in spans]
+    assert max(together) == 2
+    assert worker.stats().warm_runners == 2
+
+
 async def test_a_task_past_a_second_is_leased_and_those_behind_it_go_back(
     start: StartWorker, broker: FakeBroker
 ) -> None:

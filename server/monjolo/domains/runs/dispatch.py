@@ -211,8 +211,7 @@ class Dispatcher:
         """Short tasks travel together, the others by themselves."""
         messages, together = [], []
         for task in tasks:
-            durations = self._durations.get((task.digest, task.action))
-            if task.alone or durations is None or not durations.short:
+            if task.alone or not task.short:
                 messages.append(TaskMessage(new_id(), self._group, (task,)))
                 continue
             together.append(task)
@@ -227,6 +226,7 @@ class Dispatcher:
         plan = pending.flow.compiled.plan.steps[graph.path_of(pending.key)]
         action = plan.action
         assert action is not None
+        durations = self._durations.get((action.digest, action.action))
         inputs: dict[str, Any] = pending.inputs
         connections: Mapping[str, dict[str, Any]] = {}
         masks: tuple[str, ...] = ()
@@ -261,6 +261,7 @@ class Dispatcher:
             idempotency_key=f"{pending.run_id}:{pending.key}",
             at_most_once=plan.at_most_once,
             alone=pending.alone,
+            short=durations is not None and durations.short,
             timeout=plan.timeout,
             not_after=pending.not_after,
             limits=self._limits,
