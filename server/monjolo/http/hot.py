@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
 
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from monjolo.kit import json
 from monjolo.kit.errors import InvalidInput, MonjoloError
 
 Endpoint = Callable[[Request], Awaitable[Response]]
+T = TypeVar("T")
 
 
 class RawRoute(Route):
@@ -27,6 +30,13 @@ class RawRoute(Route):
     ) -> None:
         super().__init__(path, endpoint, methods=[method], include_in_schema=False)
         self.needs, self.openapi = needs, openapi
+
+        async def answered(scope: Scope, receive: Receive, send: Send) -> None:
+            """Errors go up to the application's handlers; Starlette would catch them here, and there again."""
+            response = await endpoint(Request(scope, receive, send))
+            await response(scope, receive, send)
+
+        self.app = answered
 
 
 def add_hot_route(
@@ -51,6 +61,18 @@ async def read_json(request: Request) -> Any:
         return json.loads(body)
     except ValueError as error:
         raise invalid_json(str(error)) from error
+
+
+async def unless_gone(request: Request, waited_for: Coroutine[Any, Any, T]) -> T | None:
+    """What is waited for; None when the client went away before. Its body must have been read."""
+    waiting = asyncio.ensure_future(waited_for)
+    gone = asyncio.ensure_future(request.receive())  # after the body there comes only `http.disconnect`
+    try:
+        await asyncio.wait((waiting, gone), return_when=asyncio.FIRST_COMPLETED)
+        return await waiting if waiting.done() else None
+    finally:
+        for task in (waiting, gone):
+            task.cancel()
 
 
 def invalid_json(reason: str) -> MonjoloError:
