@@ -126,6 +126,17 @@ def called(*calls: Call) -> Watch:
     return watch
 
 
+def waited(lasts: int) -> Watch:
+    """What a caller is told of a run that takes so long."""
+
+    async def watch(platform: Any) -> Any:
+        platform.runs.lasts = lasts
+        told = await platform.webhooks.outcome(await platform.webhooks.receive(call()))
+        return told and told["outputs"]
+
+    return watch
+
+
 def signature(algorithm: str = "sha256", body: bytes = b'{"n": 5}') -> bytes:
     return hmac.new(b"s3cret", body, algorithm).digest()
 
@@ -145,6 +156,8 @@ WEBHOOK = [
                 called(call()), (["401"], [])),
     TriggerCase("WebhookTrigger.dedupe_key", {**OPEN, "dedupe_key": "${{ event.body.n }}"},
                 called(call(webhook_id="1"), call(webhook_id="2")), (["queued", "queued"], [("t", {})])),
+    TriggerCase("WebhookTrigger.respond", {**OPEN, "respond": "sync"}, waited(0), {"sum": 3}),
+    TriggerCase("WebhookTrigger.wait", {**OPEN, "respond": "sync", "wait": "2m"}, waited(MINUTE), {"sum": 3}),
 ]  # fmt: skip
 SECRET = "${{ secrets.k }}"
 BASIC = base64.b64encode(b"s3cret").decode()

@@ -7,10 +7,11 @@ from monjolo.flow_document.expressions import Expressions
 from monjolo.flow_document.parse import Parsed, Positions, parse
 from monjolo.flow_document.rules import cron_expression, cron_problem
 from monjolo.flow_document.schema import json_schema
-from monjolo.flow_document.types import Retention
+from monjolo.flow_document.types import LONGEST_WAIT, Retention
 from monjolo.flow_document.validate import check, resolve_actions, validate
 
 __all__ = [
+    "LONGEST_WAIT",
     "Catalogue",
     "Compiled",
     "Expressions",

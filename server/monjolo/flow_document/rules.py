@@ -16,6 +16,7 @@ from monjolo.flow_document.shapes import Report
 from monjolo.flow_document.steps import handler_lists, inner_lists
 from monjolo.flow_document.types import (
     HANDLERS,
+    LONGEST_WAIT,
     Flow,
     IntervalTrigger,
     ScheduleTrigger,
@@ -24,6 +25,7 @@ from monjolo.flow_document.types import (
     WebhookAuth,
     WebhookTrigger,
 )
+from monjolo.kit.time import format_duration
 
 MAX_STEPS = 2_000
 CRON_ALIASES = {
@@ -35,14 +37,14 @@ CRON_ALIASES = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
 }
-_CONSTRUCTS = ("uses", "switch", "group", "subflow", "sleep", "sleep_until", "return", "fail")
+_CONSTRUCTS = ("uses", "switch", "group", "subflow", "sleep", "sleep_until", "wait_for", "return", "fail")
 _ONLY_WITH = {  # a key that would have no effect beside other constructs is refused there
     "with": ("uses",),
-    "retry": ("uses",),
+    "retry": ("uses", "wait_for"),
     "queue_timeout": ("uses",),
     "delivery": ("uses",),
     "max_crashes": ("uses",),
-    "timeout": ("uses", "for_each", "group", "switch", "subflow"),
+    "timeout": ("uses", "for_each", "while", "group", "switch", "subflow"),
     "steps": ("for_each",),
 }
 
@@ -70,6 +72,7 @@ def check_rules(document: Flow, written: dict[str, Any], report: Report) -> None
     """`written` is the document as it stands, which alone tells a default from a written key."""
     _check_inputs(document, report)
     _check_triggers(document, report)
+    _check_concurrency(written, (), report)
     seen: dict[str, Path] = {}
     for step, path in all_steps(document):
         _check_id(step, path, seen, report)
@@ -112,8 +115,10 @@ def _check_keys(written: dict[str, Any], path: Path, report: Report) -> None:
     found = [name for name in _CONSTRUCTS if name in written]
     if "for_each" in written:
         _check_for_each(found, written, path, report)
+    elif "while" in written:
+        _check_while(found, written, path, report)
     elif not found:
-        message = f"A step does one thing: give it {', '.join(_CONSTRUCTS)} or for_each."
+        message = f"A step does one thing: give it {', '.join(_CONSTRUCTS)}, for_each or while."
         report(path, "nothing_to_do", message)
     elif len(found) > 1:
         message = f"A step does one thing, not {' and '.join(found)}; make two steps of it."
@@ -122,19 +127,43 @@ def _check_keys(written: dict[str, Any], path: Path, report: Report) -> None:
         for name in ("retry", "max_crashes"):
             if name in written:
                 report((*path, name), "no_effect", f"`{name}` has no effect: with at_most_once nothing runs twice.")
+    _check_concurrency(written, path, report)
+    if "retry" in written and "timeout" not in written.get("wait_for", ("timeout",)):
+        message = "`retry` has no effect: a wait without `timeout` does not fail; give `wait_for` one."
+        report((*path, "retry"), "no_effect", message)
     for name, places in _ONLY_WITH.items():
         if name in written and not any(place in written for place in places):
             report((*path, name), "no_effect", f"`{name}` has no effect here; it stands beside {' or '.join(places)}.")
 
 
+def _check_concurrency(written: dict[str, Any], path: Path, report: Report) -> None:
+    concurrency = written.get("concurrency") or {}
+    on_limit = concurrency.get("on_limit", "queue")
+    for name in ("max_queued", "coalesce"):
+        if name in concurrency and on_limit != "queue":
+            message = f"`{name}` has no effect: with `on_limit: {on_limit}` no queue forms."
+            report((*path, "concurrency", name), "no_effect", message)
+
+
 def _check_for_each(found: list[str], written: dict[str, Any], path: Path, report: Report) -> None:
-    others = [name for name in found if name != "uses"]
+    others = [name for name in (*found, "while") if name != "uses" and name in written]
     if others:
         message = f"`for_each` stands beside `uses` or `steps`; put `{others[0]}` under `steps`."
         report((*path, others[0]), "two_things", message)
     elif ("uses" in written) == ("steps" in written):
         message = "`for_each` needs either `uses` or `steps` beside it, and not both."
         report((*path, "for_each"), "nothing_to_do" if "uses" not in written else "two_things", message)
+
+
+def _check_while(found: list[str], written: dict[str, Any], path: Path, report: Report) -> None:
+    others = [name for name in found if name != "uses"]
+    inside = "steps" in written["while"]
+    if others:
+        message = f"`while` stands beside `uses`, or has `steps`; put `{others[0]}` under its `steps`."
+        report((*path, others[0]), "two_things", message)
+    elif ("uses" in written) == inside:
+        message = "`while` needs either `steps` in it or `uses` beside it, and not both."
+        report((*path, "while"), "two_things" if inside else "nothing_to_do", message)
 
 
 def _check_inputs(document: Flow, report: Report) -> None:
@@ -171,6 +200,7 @@ def _check_trigger(trigger: Trigger, path: Path, report: Report) -> None:
             report((*path, "every"), "out_of_range", "The shortest interval is 1s.")
         case WebhookTrigger():
             _check_auth(trigger, (*path, "auth"), report)
+            _check_wait(trigger, (*path, "wait"), report)
         case _:
             pass
 
@@ -181,6 +211,15 @@ def _check_zone(zone: str, path: Path, report: Report) -> None:
     except (KeyError, ValueError, OSError):
         hint = suggestion(zone, available_timezones())
         report(path, "bad_timezone", f"There is no time zone `{zone[:64]}`{hint}.")
+
+
+def _check_wait(trigger: WebhookTrigger, path: Path, report: Report) -> None:
+    if trigger.wait is None:
+        return
+    if trigger.respond != "sync":
+        report(path, "no_effect", "`wait` has no effect here; it stands beside `respond: sync`.")
+    elif trigger.wait > LONGEST_WAIT:
+        report(path, "out_of_range", f"A caller waits {format_duration(LONGEST_WAIT)} at most.")
 
 
 def _check_auth(trigger: WebhookTrigger, path: Path, report: Report) -> None:

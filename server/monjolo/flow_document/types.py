@@ -31,6 +31,7 @@ from monjolo.flow_document.shapes import (
 
 SCHEMA = "monjolo/flow/v1"
 HANDLERS = ("on_success", "on_failure", "on_cancel", "finally")
+LONGEST_WAIT = 300_000_000  # microseconds that a caller may wait for the end of a run
 
 SLUG = Text(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?", "a slug: a-z, 0-9 and hyphens, at most 64 characters")
 STEP_ID = Text(r"[a-z][a-z0-9_]{0,62}", "a step id: a letter, then a-z, 0-9 and _")
@@ -41,6 +42,7 @@ USES = Text(
     "an action: `module/action`, `module@1/action` or `module@1.4.2/action`",
 )
 TRIGGER_ID = Text(r"[a-z0-9][a-z0-9_-]{0,62}", "a trigger id: a-z, 0-9, `_` and `-`")
+EVENT = Text(r"[A-Za-z0-9_.:-]{1,128}", "an event name such as run.failed")
 WORDS = Text(longest=20_000)
 
 _STEPS = ListOf(Record(lambda: Step), longest=2_000)
@@ -76,7 +78,14 @@ class Concurrency:
         "What happens to one that is over the limit.",
         "queue",
     )
-    LATER: ClassVar[dict[str, str]] = {"max_queued": "", "coalesce": ""}
+    max_queued: int | None = entry(
+        Integer(1, 100_000), "How many may wait, with `on_limit: queue`; one more fails, as `queue_full`."
+    )
+    coalesce: str = entry(
+        OneOf(("none", "newest", "oldest")),
+        "Which stay when more wait than `max_queued` (here 1, if it is not written): the others are skipped.",
+        "none",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +149,29 @@ class Subflow:
 
 
 @dataclass(frozen=True, slots=True)
+class While:
+    """Does the steps again and again, for as long as a condition holds. Instead of `steps` it takes one `uses`."""
+
+    if_: str | bool | None = entry(
+        Expression(),
+        "Before each iteration: whether there is one more. It sees the last one's steps; `index` counts from 0.",
+        required=True,
+    )
+    max_iterations: int = entry(Integer(1, 1_000_000), "When it still holds after so many, the step fails.", 1_000)
+    interval: int | None = entry(Duration(), "The pause between two iterations.")
+    steps: tuple[Step, ...] | None = entry(_MADE, "The steps of each iteration.")
+
+
+@dataclass(frozen=True, slots=True)
+class WaitFor:
+    """Waits until an event comes. The output is the event: `id`, `type`, `source`, `at` and `data`."""
+
+    event: str = entry(EVENT, "Its name.", "", required=True)
+    when: str | bool | None = entry(Expression(), "Only an event for which this is true; it sees it as `event`.")
+    timeout: int | None = entry(Duration(), "After this long the wait ends as `timed_out`. Without it, never.")
+
+
+@dataclass(frozen=True, slots=True)
 class Return:
     """Ends the run with success at once."""
 
@@ -173,11 +205,13 @@ class Step:
     )
     for_each: ForEach | None = entry(Record(lambda: ForEach), "Run once for each item of a list.")
     steps: tuple[Step, ...] | None = entry(_MADE, "The steps of each item, beside `for_each`.")
+    while_: While | None = entry(Record(lambda: While), "Run again and again while a condition holds.")
     switch: Switch | None = entry(Record(lambda: Switch), "Choose a list of steps by a value.")
     group: Group | None = entry(Record(lambda: Group), "Steps that stand or fall together.")
     subflow: Subflow | None = entry(Record(lambda: Subflow), "Run another flow.")
     sleep: str | float | None = entry(Either(Text(), Number()), "Wait this long: a duration, seconds or an expression.")
     sleep_until: str | None = entry(Text(), "Wait until this instant: RFC 3339 or an expression.")
+    wait_for: WaitFor | None = entry(Record(lambda: WaitFor), "Wait for an event.")
     return_: Return | None = entry(Record(lambda: Return), "End the run with success.")
     fail: str | Fail | None = entry(Either(Text(shortest=1), Record(lambda: Fail)), "Fail with a message.")
     retry: Retry | None = entry(Record(lambda: Retry), "Try again after a failure.")
@@ -190,8 +224,6 @@ class Step:
     max_crashes: int = entry(Integer(0, 100), "Further attempts after a lost worker, besides `max_attempts`.", 3)
     concurrency: Concurrency | None = entry(Record(lambda: Concurrency), "How many of this step run at once.")
     LATER: ClassVar[dict[str, str]] = {
-        "wait_for": "; use a trigger of type `event`",
-        "while": "; use `for_each`, or `retry`",
         "approve": "",
         "runs_on": "",
         "priority": "",
@@ -209,7 +241,7 @@ class Trigger:
     enabled: bool = entry(Boolean(), "Whether it fires.", True)
     inputs: dict[str, Any] | None = entry(MapOf(Anything()), "The inputs of the run that it starts.")
     when: str | bool | None = entry(Expression(), "It starts a run only when this is true.")
-    LATER: ClassVar[dict[str, str]] = {"respond": "", "priority": ""}
+    LATER: ClassVar[dict[str, str]] = {"priority": ""}
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,15 +311,19 @@ class WebhookTrigger(Trigger):
         required=True,
     )
     dedupe_key: str | None = entry(Text(), "Text that is the same for a call that is sent twice.")
+    respond: str = entry(
+        OneOf(("async", "sync")),
+        "`async` answers when the run is stored, `sync` when it has ended, with its outputs.",
+        "async",
+    )
+    wait: int | None = entry(Duration(), "With `respond: sync`, the longest wait of the caller: 30s, at most 5m.")
 
 
 @dataclass(frozen=True, slots=True)
 class EventTrigger(Trigger):
     """An event of the platform, or one that an application posts, starts the run."""
 
-    event: str = entry(
-        Text(r"[A-Za-z0-9_.:-]{1,128}", "an event name such as run.failed"), "Its name.", "", required=True
-    )
+    event: str = entry(EVENT, "Its name.", "", required=True)
 
 
 TRIGGERS: dict[str, type] = {
@@ -321,8 +357,12 @@ class Flow:
     finally_: tuple[Step, ...] | None = entry(_STEPS, "Steps that run last, whatever happened.")
     outputs: dict[str, Any] | None = entry(MapOf(Anything()), "The outputs of the run, by name.")
     retention: Retention | None = entry(Record(lambda: Retention), "How long its runs are kept.")
+    priority: int | None = entry(
+        Integer(0, 100),
+        "Who is served first when many wait; a minute of waiting makes up for one point. "
+        "Default 50, or that of the run that called it.",
+    )
     LATER: ClassVar[dict[str, str]] = {
-        "priority": "",
         "runs_on": "",
         "queue_timeout": "; write it under `defaults`",
     }

@@ -39,6 +39,7 @@ def problem_response(error: MonjoloError, request_id: str) -> Response:
         headers["www-authenticate"] = 'Bearer realm="monjolo"'
     headers.update(getattr(error, "headers", {}))
     content = _content(error.status, error.code, error.title, error.detail, error.errors, request_id)
+    content |= getattr(error, "members", {})
     return Response(json.dumpb(content), error.status, headers, MEDIA_TYPE)
 
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from monjolo.domains.triggers.signatures import BadSignature, Call
-from monjolo.domains.triggers.webhooks import MethodNotTaken
+from monjolo.domains.triggers.webhooks import MOST_WAITING, MethodNotTaken, RunFailed
 from monjolo.kit.errors import Conflict, InvalidInput, NotFound, Unavailable
-from monjolo.kit.time import DAY, HOUR
+from monjolo.kit.time import DAY, HOUR, SECOND
 
 if TYPE_CHECKING:
     from .conftest import Platform
@@ -162,3 +162,74 @@ async def test_text_from_outside_is_never_read_as_an_expression(platform: Platfo
     await platform.publish("a", OPEN % ', inputs: {text: "${{ event.body.text }}"}', inputs=TAKES)
     await platform.webhooks.receive(call(body=b'{"text": "${{ secrets.gh }} {{7*7}}"}'))
     assert platform.runs.made[0].new.inputs == {"text": "${{ secrets.gh }} {{7*7}}"}
+
+
+SYNC = ", respond: sync"
+
+
+async def test_a_caller_who_waits_gets_the_outputs_or_nothing_when_the_time_is_over(platform: Platform) -> None:
+    await platform.publish("a", OPEN % f"{SYNC}, wait: 2s")
+    answer = await platform.webhooks.receive(call())
+    platform.runs.lasts = 2 * SECOND
+    run = await platform.webhooks.outcome(answer)
+    assert run is not None
+    assert (run["id"], run["outputs"]) == (answer.id, {"sum": 3})
+    platform.runs.lasts += 1
+    assert await platform.webhooks.outcome(answer) is None
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "http"),
+    [
+        ("failed", "run_failed", 500),
+        ("crashed", "run_crashed", 500),
+        ("timed_out", "run_timed_out", 504),
+        ("cancelled", "run_cancelled", 409),
+        ("skipped", "run_skipped", 409),
+    ],
+)
+async def test_a_run_that_did_not_succeed_is_a_problem_with_its_id(
+    platform: Platform, status: str, code: str, http: int
+) -> None:
+    await platform.publish("a", OPEN % SYNC)
+    answer = await platform.webhooks.receive(call())
+    platform.runs.ends = status
+    with pytest.raises(RunFailed) as told:
+        await platform.webhooks.outcome(answer)
+    assert (told.value.code, told.value.status) == (code, http)
+    assert told.value.members == {"run": {"id": answer.id, "number": 7, "status": status}}
+
+
+async def test_a_delivery_that_comes_twice_waits_for_the_same_run(platform: Platform) -> None:
+    await platform.publish("a", OPEN % SYNC)
+    answers = [await platform.webhooks.receive(call(webhook_id="1")) for _ in range(2)]
+    told = [await platform.webhooks.outcome(answer) for answer in answers]
+    assert told[0] == told[1] is not None
+    assert len(platform.runs.made) == 1
+
+
+async def test_of_very_many_who_wait_the_last_are_told_at_once_that_their_run_is_stored(platform: Platform) -> None:
+    await platform.publish("a", OPEN % SYNC)
+    answer = await platform.webhooks.receive(call())
+    told, hang = platform.runs.result, asyncio.Event()
+
+    async def slow(workspace_id: str, run_id: str, wait: int) -> Any:
+        await hang.wait()
+        return await told(workspace_id, run_id, wait)
+
+    platform.runs.result = slow  # type: ignore[method-assign]
+    waiting = [asyncio.create_task(platform.webhooks.outcome(answer)) for _ in range(MOST_WAITING)]
+    await asyncio.sleep(0)
+    assert await platform.webhooks.outcome(answer) is None
+    hang.set()
+    assert all(run is not None for run in await asyncio.gather(*waiting))
+    assert await platform.webhooks.outcome(answer) is not None
+
+
+@pytest.mark.parametrize(("written", "code"), [(", wait: 5s", "no_effect"), (f"{SYNC}, wait: 6m", "out_of_range")])
+async def test_a_wait_without_effect_or_beyond_what_the_platform_waits_is_refused(
+    platform: Platform, written: str, code: str
+) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        await platform.publish("a", OPEN % written)
+    assert [(problem.path, problem.code) for problem in refused.value.errors] == [("triggers[0].wait", code)]

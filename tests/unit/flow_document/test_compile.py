@@ -236,6 +236,8 @@ def test_triggers_are_ready_to_be_stored(compiled):
         "path": "a/b",
         "methods": ("POST",),
         "auth": {"type": "hmac", "header": None, "algorithm": "sha256", "encoding": "hex", "tolerance": 5 * MINUTE},
+        "respond": "async",
+        "wait": None,
     }
     names = {"event": {"n": 2}}
     table = found.expressions

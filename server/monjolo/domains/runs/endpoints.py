@@ -29,7 +29,6 @@ Reader = Annotated[Principal, Depends(require("runs:read"))]
 Runner = Annotated[Principal, Depends(require("runs:write"))]
 System = Annotated[Principal, Depends(require("system:read"))]
 Page = Annotated[PageQuery, Depends(page_query)]
-LONGEST_WAIT = 300 * SECOND
 COUNTED = 10_000
 
 
@@ -75,8 +74,7 @@ def _starting(routes: APIRouter, runs: RunsService, flows: FlowsService, databas
         [run] = await runs.accept([new])
         if wait is None:
             return json_response(await _accepted(database, principal, run), 202, _location(run))
-        ended = await runs.wait(run.effective_id, wait)
-        result = await database.read(lambda c: queries.get(c, principal.workspace_id, run.effective_id))
+        result, ended = await runs.result(principal.workspace_id, run.effective_id, wait)
         return json_response(result, 200 if ended else 202, _location(run))
 
     async def start_many(request: Request) -> Response:
@@ -114,14 +112,13 @@ def _body(model: type[Any], given: Any) -> Any:
         raise InvalidInput("The body does not have the form that is needed.", errors=problems) from error
 
 
-def _wait(text: str | None) -> float | None:
+def _wait(text: str | None) -> int | None:
     if text is None:
         return None
     try:
-        duration = parse_duration(text)
+        return parse_duration(text)
     except ValueError as error:
         raise InvalidInput(f"wait: {error}", code="bad_duration") from error
-    return min(duration, LONGEST_WAIT) / SECOND
 
 
 def _key(request: Request) -> str | None:

@@ -16,8 +16,9 @@ from monjolo.domains.runs.changes import Changes
 from monjolo.domains.runs.dispatch import Dispatcher
 from monjolo.domains.runs.models import NewRun, PreparedRun, Repeat
 from monjolo.engine import events as facts
+from monjolo.flow_document import LONGEST_WAIT
 from monjolo.kit.errors import Conflict, InvalidInput
-from monjolo.kit.time import DAY, Clock
+from monjolo.kit.time import DAY, SECOND, Clock
 from monjolo.storage.port import Connection, Database
 
 KEY_KEPT = DAY
@@ -80,7 +81,7 @@ class RunsService:
                 prepared.duplicate_of = first[0]
                 return False
         _, told = writing.write(connection, [changes], self._group)
-        self._advance.put_events(connection, [changes])
+        told = self._advance.put_events(connection, [changes]) or told
         return write_beginning(connection, prepared) or told
 
     # --- accept ---------------------------------------------------------------------------------------------
@@ -186,6 +187,11 @@ class RunsService:
                 code="step_not_reusable",
             )
         return steps
+
+    async def result(self, workspace_id: str, run_id: str, wait: int) -> tuple[dict[str, Any], bool]:
+        """The run when it has ended (True), or as it is when the time is over; LONGEST_WAIT bounds it."""
+        ended = await self.wait(run_id, min(wait, LONGEST_WAIT) / SECOND)
+        return await self._database.read(lambda c: queries.get(c, workspace_id, run_id)), ended
 
     async def wait(self, run_id: str, seconds: float) -> bool:
         """Until the run has ended; False when it had not within the time."""

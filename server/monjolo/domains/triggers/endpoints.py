@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
@@ -14,9 +14,9 @@ from monjolo.domains.triggers.models import Trigger
 from monjolo.domains.triggers.payloads import collected
 from monjolo.domains.triggers.service import TriggersService
 from monjolo.domains.triggers.signatures import Call
-from monjolo.domains.triggers.webhooks import WebhookService
+from monjolo.domains.triggers.webhooks import Answer, WebhookService, location
 from monjolo.http.auth import Principal, require
-from monjolo.http.hot import add_hot_route, json_response
+from monjolo.http.hot import add_hot_route, json_response, unless_gone
 from monjolo.http.paging import PageQuery, encode_cursor, page_query
 from monjolo.kit.time import to_rfc3339
 
@@ -89,13 +89,20 @@ def _view(trigger: Trigger) -> schemas.TriggerView:
 def _hooks(routes: APIRouter, webhooks: WebhookService) -> None:
     async def receive(request: Request) -> Response:
         answer = await webhooks.receive(await _call(request))
-        content = {"id": answer.id, "number": answer.number, "status": answer.status}
-        if answer.reason is not None:
-            content["reason"] = answer.reason
-        return json_response(content, 202 if answer.id is not None else 200)
+        if answer.id is None:
+            return json_response(_brief(answer))
+        run = await unless_gone(request, webhooks.outcome(answer)) if answer.wait else None
+        if run is not None:
+            return json_response(run["outputs"], 200, location(answer.id))
+        return json_response(_brief(answer), 202, location(answer.id))
 
     for method in METHODS:
         add_hot_route(routes, method, "/hooks/{path:path}", receive, needs=None, openapi=_described(method))
+
+
+def _brief(answer: Answer) -> dict[str, Any]:
+    content = {"id": answer.id, "number": answer.number, "status": answer.status}
+    return content if answer.reason is None else {**content, "reason": answer.reason}
 
 
 async def _call(request: Request) -> Call:
@@ -118,5 +125,11 @@ def _described(method: str) -> dict[str, object]:
         "summary": "A call from outside starts a run",
         "description": "Authenticated by the rule of the webhook's own trigger.",
         "tags": ["triggers"],
-        "responses": {"202": {"description": "Accepted", "content": {"application/json": {"schema": schema}}}},
+        "responses": {
+            "200": {
+                "description": "With `respond: sync`: the outputs of the run; else the trigger's `when` was false",
+                "content": {"application/json": {}},
+            },
+            "202": {"description": "Accepted", "content": {"application/json": {"schema": schema}}},
+        },
     }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from monjolo.domains.triggers import repository, signatures
@@ -12,7 +13,7 @@ from monjolo.domains.triggers.signatures import Call
 from monjolo.domains.triggers.wishes import Declined, Wishes
 from monjolo.engine.values import Failure
 from monjolo.kit.errors import InvalidInput, MonjoloError, NotFound, Unavailable
-from monjolo.kit.time import SECOND, Clock
+from monjolo.kit.time import SECOND, Clock, parse_duration
 from monjolo.storage.port import Connection, Database
 
 _DELIVERY_IDS = (
@@ -25,6 +26,8 @@ _DELIVERY_IDS = (
     "idempotency-key",
 )
 _LONGEST_KEY = 500
+WAIT = 30 * SECOND
+MOST_WAITING = 1_000  # callers that wait for a run's end at the same time
 
 
 class MethodNotTaken(MonjoloError):
@@ -37,12 +40,51 @@ class MethodNotTaken(MonjoloError):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The run that the call made, or had made before. Without an id: the trigger's `when` declined it."""
+    """The run that the call made, or had made before. Without an id: the trigger's `when` declined it.
+
+    `wait` is how long the caller of a webhook that answers `sync` waits for the run's end; zero: not at all.
+    """
 
     id: str | None
     number: int | None
     status: str
     reason: str | None = None
+    workspace_id: str = ""
+    wait: int = 0
+
+
+class RunFailed(MonjoloError):
+    """What a caller who waited is told: which run, and how it ended, but nothing of the flow's inside."""
+
+    status, code, title = 500, "run_failed", "The run failed"
+
+    def __init__(self, run: Mapping[str, Any]) -> None:
+        super().__init__(f"Run {run['number']} has ended as {run['status']}. Who may read its flow finds why.")
+        self.headers = location(run["id"])
+        self.members = {"run": {name: run[name] for name in ("id", "number", "status")}}
+
+
+class RunCrashed(RunFailed):
+    code, title = "run_crashed", "The run was lost to the infrastructure"
+
+
+class RunTimedOut(RunFailed):
+    status, code, title = 504, "run_timed_out", "The run took longer than it may"
+
+
+class RunCancelled(RunFailed):
+    status, code, title = 409, "run_cancelled", "Somebody ended the run"
+
+
+class RunSkipped(RunFailed):
+    status, code, title = 409, "run_skipped", "The flow's concurrency left the run out"
+
+
+_ENDS = {"crashed": RunCrashed, "timed_out": RunTimedOut, "cancelled": RunCancelled, "skipped": RunSkipped}
+
+
+def location(run_id: str) -> dict[str, str]:
+    return {"location": f"/api/v1/runs/{run_id}"}
 
 
 class WebhookService:
@@ -52,6 +94,7 @@ class WebhookService:
         self._wishes = wishes
         self._secrets = secrets
         self._clock = clock
+        self._waiting = 0
 
     async def receive(self, call: Call) -> Answer:
         """Answers once the run is stored. A call that is refused changes nothing.
@@ -70,7 +113,25 @@ class WebhookService:
         if not trigger.enabled:
             raise Unavailable("The flow is paused: send it again later.", code="flow_paused", retry_after=60)
         event = event_of(call, signatures.header_of(auth))
-        return await self._accept(trigger, call, event)
+        return replace(await self._accept(trigger, call, event), wait=_wait(trigger), workspace_id=trigger.workspace_id)
+
+    async def outcome(self, answer: Answer) -> dict[str, Any] | None:
+        """The run of a call that waits, once it has succeeded; None when the time is over before its end.
+
+        Raises RunFailed, or what is below it. When MOST_WAITING wait already the time is over at once.
+        """
+        if answer.id is None or not answer.wait or self._waiting >= MOST_WAITING:
+            return None
+        self._waiting += 1
+        try:
+            run, ended = await self._runs.result(answer.workspace_id, answer.id, answer.wait)
+        finally:
+            self._waiting -= 1
+        if not ended:
+            return None
+        if run["status"] != "succeeded":
+            raise _ENDS.get(run["status"], RunFailed)(run)
+        return run
 
     async def _authenticate(self, trigger: Trigger, auth: dict[str, Any], call: Call) -> None:
         secret = "" if auth["type"] == "none" else await self._secret(trigger)
@@ -146,6 +207,12 @@ class WebhookService:
     async def _answer(self, trigger: Trigger, run_id: str) -> Answer:
         found = await self._database.read(lambda c: repository.find_run_answer(c, trigger.workspace_id, run_id))
         return Answer(run_id, *found) if found else Answer(run_id, None, "accepted")
+
+
+def _wait(trigger: Trigger) -> int:
+    if trigger.config.get("respond") != "sync":
+        return 0
+    return parse_duration(trigger.config["wait"]) if "wait" in trigger.config else WAIT
 
 
 def _auth(trigger: Trigger) -> dict[str, Any]:
