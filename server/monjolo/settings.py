@@ -277,6 +277,11 @@ def load(flags: Mapping[str, Any] | None = None, *, config: Path | None = None) 
     return Settings.model_construct(**dict(loaded))
 
 
+def settings_file(data: Path | None, config: Path | None) -> Path | None:
+    """The settings file that `load` reads with these flags, if there is one."""
+    return _file(config, {} if data is None else {"data": data})
+
+
 def describe() -> list[Described]:
     """All settings in their order: the source of the reference page."""
     found = []

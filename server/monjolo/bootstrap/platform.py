@@ -48,6 +48,7 @@ from monjolo.domains.runs.live import LiveRuns
 from monjolo.domains.runs.logs import LogStore
 from monjolo.domains.runs.numbers import Numbers
 from monjolo.domains.runs.repair import Repair
+from monjolo.domains.runs.restored import in_doubt_until as read_in_doubt_until
 from monjolo.domains.runs.sealer import TaskSealer
 from monjolo.domains.runs.service import RunsService
 from monjolo.domains.runs.workers import WorkersBook
@@ -121,6 +122,7 @@ class _Base:
     broker: MemoryBroker
     blobs: FolderBlobs
     metrics: Metrics
+    in_doubt_until: int
 
 
 def shipped(name: str) -> Path:
@@ -155,6 +157,7 @@ async def _base(settings: Settings) -> _Base:
     workspace_id = await database.read(read_workspace_id)
     given = settings.secret_key.get_secret_value() if settings.secret_key else None
     ring = await database.write(lambda c: open_ring(c, settings.keys_folder, given))
+    in_doubt_until = await database.read(read_in_doubt_until)
     return _Base(
         settings,
         database,
@@ -165,6 +168,7 @@ async def _base(settings: Settings) -> _Base:
         MemoryBroker(),
         FolderBlobs(settings.blobs_folder),
         Metrics(CollectorRegistry()),
+        in_doubt_until,
     )
 
 
@@ -204,6 +208,7 @@ class _Wiring:
             window=WINDOW,
             limits=task_limits(base.settings),
             refused=self._refused,
+            in_doubt_until=base.in_doubt_until,
         )
         self.advance = Advance(
             base.database,

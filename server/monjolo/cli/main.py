@@ -28,7 +28,7 @@ GROUPS = {
     "var": ("monjolo.cli.var", "Variables that flows name."),
     "user": ("monjolo.cli.user", "People who may sign in."),
     "token": ("monjolo.cli.token", "API tokens for programs."),
-    "db": ("monjolo.cli.db", "The database file, while the platform is down."),
+    "db": ("monjolo.cli.db", "Back up and restore; upgrade and check the database file."),
     "doctor": ("monjolo.cli.doctor", "What is well, what is not, and what to do about it."),
     "setup-link": ("monjolo.cli.setup_link", "A new one-time link for the first user."),
 }

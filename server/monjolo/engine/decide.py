@@ -153,8 +153,9 @@ def _task_told(
                 steps.worker_lost(draft, key, step)
             else:
                 steps.dispatch_again(draft, key, alone=True)
-        case events.TaskRefused(error=error):
-            steps.end(draft, key, StepStatus.FAILED, "not_dispatchable", error=error)
+        case events.TaskRefused(error=error, unknown=unknown):
+            status, reason = (StepStatus.UNKNOWN, "restored") if unknown else (StepStatus.FAILED, "not_dispatchable")
+            steps.end(draft, key, status, reason, error=error)
         case events.DispatchLost():
             if step.status is StepStatus.QUEUED:
                 steps.dispatch_again(draft, key, alone=step.alone)

@@ -74,12 +74,13 @@ class TaskRedelivered:
 
 @dataclass(frozen=True, slots=True)
 class TaskRefused:
-    """It could not be sealed for dispatch: a secret or connection it names is not there."""
+    """It may not be dispatched: a secret or connection it names is not there."""
 
     at: Instant
     key: str
     token: int
     error: Error
+    unknown: bool = False  # it may have run before the platform was restored
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""A look at a database file that nobody else has open: its version, its soundness, its size."""
+"""A look at a database file: its version, its soundness, its size, what it refers to."""
 
 from __future__ import annotations
 
@@ -49,3 +49,21 @@ def inspect(path: Path) -> Findings:
         free = connection.execute("PRAGMA freelist_count").fetchone()[0]
         runs = connection.execute("SELECT count(*) FROM runs").fetchone()[0] if found else 0
     return Findings(found, [line for line in said if line != "ok"], pages * page, free * page, runs)
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What a backup must know of a database: the revision of its tables, its runs, the blobs it names."""
+
+    tables: str
+    runs: int
+    blobs: list[str]
+
+
+def contents(connection: sqlite3.Connection, path: Path) -> Contents:
+    tables = version(connection, path)
+    if tables is None:
+        raise NotFound(f"{path} is empty: there is nothing to back up.", code="data_missing")
+    runs = connection.execute("SELECT count(*) FROM runs").fetchone()[0]
+    blobs = [row[0] for row in connection.execute("SELECT DISTINCT blob FROM artifacts ORDER BY blob")]
+    return Contents(tables, runs, blobs)

@@ -23,10 +23,11 @@ T = TypeVar("T")
 BATCH_LIMIT = 512  # works in one commit; more wait for the next, so that the first are not kept long
 _STATEMENTS = 512
 _KEPT_PAGES = 1_000  # 4 MB
+_BUSY_MS, _CHECKPOINT_WAIT_MS = 5_000, 200
 _WRITER = ("journal_mode=WAL", "synchronous=FULL", "wal_autocheckpoint=4000", "journal_size_limit=67108864")
 _COMMON = (
     "foreign_keys=OFF",
-    "busy_timeout=5000",
+    f"busy_timeout={_BUSY_MS}",
     "temp_store=MEMORY",
     "cache_size=-16000",
     "mmap_size=268435456",
@@ -174,8 +175,19 @@ class SqliteDatabase:
         return await self._ask(self._writes, work, bare=True)
 
     async def checkpoint(self) -> None:
-        """Moves the log of writes into the database file and cuts it to nothing."""
-        await self._ask(self._writes, lambda c: c.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall(), bare=True)
+        """Moves the log of writes into the database file and cuts it to nothing, unless a long reader holds it.
+
+        A backup reads for as long as it takes; the writer must not wait for its end.
+        """
+
+        def work(connection: Connection) -> None:
+            connection.execute(f"PRAGMA busy_timeout={_CHECKPOINT_WAIT_MS}").fetchall()
+            try:
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            finally:
+                connection.execute(f"PRAGMA busy_timeout={_BUSY_MS}").fetchall()
+
+        await self._ask(self._writes, work, bare=True)
 
     async def sizes(self) -> dict[str, int]:
         """Bytes of the file, of those the free ones, and of the log of writes."""

@@ -17,6 +17,7 @@ from monjolo.domains.runs.dispatch import Dispatcher, TaskName
 from monjolo.domains.runs.leases import Leases
 from monjolo.domains.runs.logs import LogStore
 from monjolo.domains.runs.repair import Repair
+from monjolo.domains.runs.restored import InDoubt
 from monjolo.domains.runs.workers import WorkersBook
 from monjolo.engine import events as facts
 from monjolo.engine.types import Error
@@ -196,8 +197,12 @@ class Consumers:
 
 
 def refusals(refused: Sequence[tuple[TaskName, MonjoloError]], now: int) -> list[Fact]:
-    """Tasks that could not be sealed: a secret or connection they name is not there."""
+    """Tasks that may not leave: a secret they name is not there, or nobody knows whether they ran before."""
     return [
-        Fact(run_id, facts.TaskRefused(now, key, token, Error("NotDispatchable", error.detail, step=key)))
+        Fact(run_id, facts.TaskRefused(now, key, token, _refusal(error, key), unknown=isinstance(error, InDoubt)))
         for (run_id, key, token), error in refused
     ]
+
+
+def _refusal(error: MonjoloError, key: str) -> Error:
+    return Error("InDoubt" if isinstance(error, InDoubt) else "NotDispatchable", error.detail, step=key)

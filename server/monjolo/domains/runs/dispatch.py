@@ -17,6 +17,7 @@ from monjolo.broker.port import OrchestratorBroker
 from monjolo.domains.flows.models import CompiledFlow
 from monjolo.domains.flows.service import FlowsService
 from monjolo.domains.runs import repository
+from monjolo.domains.runs.restored import InDoubt
 from monjolo.engine import graph
 from monjolo.kit import json
 from monjolo.kit.errors import MonjoloError, Unavailable
@@ -97,6 +98,7 @@ class Dispatcher:
         window: int,
         limits: Limits,
         refused: Callable[[Sequence[tuple[TaskName, MonjoloError]]], Awaitable[None]],
+        in_doubt_until: int = 0,
     ) -> None:
         self._database = database
         self._flows = flows
@@ -107,6 +109,7 @@ class Dispatcher:
         self._window = window
         self._limits = limits
         self._refused = refused
+        self._in_doubt_until = in_doubt_until
         self._out: set[TaskName] = set()
         self._reserved = 0
         self._early: set[TaskName] = set()  # settled before they had left
@@ -227,6 +230,8 @@ class Dispatcher:
         action = plan.action
         assert action is not None
         durations = self._durations.get((action.digest, action.action))
+        if plan.at_most_once and self._in_doubt_until:
+            await self._doubt(pending.run_id)
         inputs: dict[str, Any] = pending.inputs
         connections: Mapping[str, dict[str, Any]] = {}
         masks: tuple[str, ...] = ()
@@ -267,6 +272,12 @@ class Dispatcher:
             limits=self._limits,
             context=context,
         )
+
+    async def _doubt(self, run_id: str) -> None:
+        """Raises InDoubt when the run, or the one it came from, is of before a restore."""
+        accepted_at = await self._database.read(lambda c: repository.root_accepted_at(c, run_id))
+        if accepted_at <= self._in_doubt_until:
+            raise InDoubt
 
     # --- the backlog ----------------------------------------------------------------------------------------
 

@@ -397,3 +397,20 @@ def next_number(connection: Connection, flow_id: str) -> int:
         (flow_id,),
     ).fetchone()
     return (row[0] or 0) + 1
+
+
+# --- after a restore ----------------------------------------------------------------------------------------
+
+
+def newest_and_live(connection: Connection) -> tuple[int, int]:
+    """When the newest run was accepted, and how many have not ended."""
+    row = connection.execute("SELECT COALESCE(MAX(created_at), 0) FROM runs").fetchone()
+    live = connection.execute("SELECT COUNT(*) FROM runs WHERE finished_at IS NULL").fetchone()
+    return int(row[0]), int(live[0])
+
+
+def root_accepted_at(connection: Connection, run_id: str) -> int:
+    row = connection.execute(
+        "SELECT root.created_at FROM runs r JOIN runs root ON root.id = r.root_run_id WHERE r.id = ?", (run_id,)
+    ).fetchone()
+    return 0 if row is None else int(row[0])

@@ -137,6 +137,10 @@ def revoke_session(connection: Connection, session_id: str, now: int) -> None:
     )
 
 
+def end_every_session(connection: Connection, now: int) -> None:
+    connection.execute("UPDATE sessions SET revoked_at = :now WHERE revoked_at IS NULL", {"now": now})
+
+
 def revoke_sessions_of(connection: Connection, user_id: str, now: int, *, but: str | None = None) -> None:
     connection.execute(
         "UPDATE sessions SET revoked_at = :now WHERE user_id = :user_id AND revoked_at IS NULL AND id <> :but",
