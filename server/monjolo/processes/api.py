@@ -7,11 +7,9 @@ import contextlib
 import errno
 import socket
 from collections.abc import Callable, Iterator
-from typing import Any, cast
 
 import uvicorn
 from starlette.applications import Starlette
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from monjolo.kit.errors import Unavailable
 
@@ -59,7 +57,6 @@ async def serve(
     """
     config = uvicorn.Config(
         app,
-        http=_Protocol,
         lifespan="off",
         ws="none",
         log_config=None,
@@ -77,44 +74,6 @@ async def serve(
     finally:
         stopper.cancel()
         await asyncio.gather(stopper, return_exceptions=True)
-
-
-class _Gathering:
-    """A transport that sends what is written within one turn of the loop at once.
-
-    An answer is written in two pieces, head and body: as it is, two calls of the system and two wake-ups of
-    whoever reads.
-    """
-
-    __slots__ = ("_loop", "_pieces", "_transport")
-
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
-        self._loop = asyncio.get_running_loop()
-        self._pieces: list[bytes] = []
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
-
-    def write(self, data: bytes) -> None:
-        if not self._pieces:
-            self._loop.call_soon(self._flush)
-        self._pieces.append(data)
-
-    def close(self) -> None:
-        self._flush()
-        self._transport.close()
-
-    def _flush(self) -> None:
-        if self._pieces:
-            data = b"".join(self._pieces)
-            self._pieces.clear()
-            self._transport.write(data)
-
-
-class _Protocol(HttpToolsProtocol):
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(cast(asyncio.Transport, _Gathering(transport)))
 
 
 class _Server(uvicorn.Server):
