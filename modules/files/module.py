@@ -1,9 +1,7 @@
-"""Back up folders, prove that a backup is whole, and see what changed in a folder."""
+"""Back up folders, prove that a backup is whole, put it back, sweep old files away, and see what changed."""
 
 from __future__ import annotations
 
-import os
-import pwd
 import re
 import time
 from collections.abc import Sequence
@@ -11,57 +9,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
-from monjolo_sdk import Context, Field, InvalidInput, Module, ModuleError, PermanentError
+from monjolo_sdk import Context, Field, InvalidInput, ModuleError, PermanentError
 
+from . import restore as restore  # registers its action, as sweep does
 from . import rotation, snapshot, tree, verification
+from . import sweep as sweep
 from .archive import Made, Plan, TargetFailed, write_archive
-from .manifest import ARCHIVE_SUFFIX, BrokenManifest, checksums_of, manifest_of, read_manifest
+from .definition import SHOWN, Patterns, Pulse, archive_path, manifest_beside, module, problems_of, tell_problems
+from .errors import IncompleteBackup, TargetFull, TargetUnwritable, VerificationFailed
+from .manifest import checksums_of, manifest_of
 from .patterns import Excluded, compile_patterns, excluded_or_within
-from .results import BackupResult, ChangedEntry, ChangesResult, FileProblem, VerifyResult
+from .places import absolute, existing, shown
+from .results import BackupResult, ChangedEntry, ChangesResult, VerifyResult
 from .tree import Problem
 
-SHOWN = 200  # how many names an output lists; the counts are always whole
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_PROGRESS_SECONDS = 0.5
-
-module = Module(
-    "files",
-    version="1.0.0",
-    title="Files",
-    description="Back up folders, verify backups, and see what changed in a folder.",
-    icon="icon.svg",
-    permissions={"paths": ["*"]},
-)
-
-
-class TargetFull(ModuleError):
-    """There is no room for the archive; nothing was left behind."""
-
-
-class TargetUnwritable(ModuleError):
-    """The target folder does not take files."""
-
-
-class IncompleteBackup(ModuleError):
-    """Something could not be saved whole and `fail_on_problems` is set."""
-
-
-class VerificationFailed(PermanentError):
-    """The archive is not what its manifest says."""
-
-
-class Cancelled(ModuleError):
-    """The step was cancelled while it worked."""
-
-
-Patterns = Annotated[
-    list[str],
-    Field(
-        title="Leave out",
-        description="Such as *.pyc, node_modules, /cache, build/**/tmp; one that ends in / is for folders",
-        max_items=1000,
-    ),
-]
 
 
 @module.action(
@@ -124,7 +86,7 @@ def backup(
         folders=made.folders,
         links=made.links,
         bytes=made.bytes,
-        problems=_problems(made.problems),
+        problems=problems_of(made.problems),
         problem_count=len(made.problems),
         removed=removed,
         duration_seconds=round(time.monotonic() - began, 3),
@@ -154,15 +116,10 @@ def verify(
     damage to the archive, its manifest or its checksums.
     """
     began = time.monotonic()
-    path = _archive_path(archive, name)
-    try:
-        manifest = read_manifest(manifest_of(path))
-    except FileNotFoundError:
-        raise PermanentError(f"there is no manifest beside {path}: {manifest_of(path).name} is missing") from None
-    except BrokenManifest as error:
-        raise VerificationFailed(str(error)) from None
+    path = archive_path(archive, name)
+    manifest = manifest_beside(path)
     total = path.stat().st_size
-    pulse = _Pulse(ctx, total)
+    pulse = Pulse(ctx, total)
     found = verification.compare(path, manifest, lambda done, entry: pulse(done, entry))
     found.damage.extend(verification.check_sums(path))
     result = VerifyResult(
@@ -172,9 +129,9 @@ def verify(
         size=total,
         files=found.files,
         bytes=found.bytes,
-        missing=[_shown(entry) for entry in found.missing[:SHOWN]],
-        changed=[ChangedEntry(_shown(entry), difference) for entry, difference in found.changed[:SHOWN]],
-        extra=[_shown(entry) for entry in found.extra[:SHOWN]],
+        missing=[shown(entry) for entry in found.missing[:SHOWN]],
+        changed=[ChangedEntry(shown(entry), difference) for entry, difference in found.changed[:SHOWN]],
+        extra=[shown(entry) for entry in found.extra[:SHOWN]],
         damage=found.damage[:SHOWN],
         duration_seconds=round(time.monotonic() - began, 3),
     )
@@ -202,7 +159,7 @@ def changes(
     The first look only remembers. What was seen is kept in the step's state, and is kept only if the step
     succeeds, so that no change is lost.
     """
-    root = _existing(folder, "folder", folders_only=True)
+    root = existing(folder, "folder", folders_only=True)
     problems: list[Problem] = []
     try:
         now = snapshot.take(
@@ -235,43 +192,28 @@ def changes(
         folder=str(root),
         first_look=before is None,
         any=bool(found.created or found.changed or found.deleted),
-        created=[_shown(path) for path in found.created[:SHOWN]],
-        changed=[_shown(path) for path in found.changed[:SHOWN]],
-        deleted=[_shown(path) for path in found.deleted[:SHOWN]],
+        created=[shown(path) for path in found.created[:SHOWN]],
+        changed=[shown(path) for path in found.changed[:SHOWN]],
+        deleted=[shown(path) for path in found.deleted[:SHOWN]],
         created_count=len(found.created),
         changed_count=len(found.changed),
         deleted_count=len(found.deleted),
         entries=len(now),
-        problems=_problems(problems),
+        problems=problems_of(problems),
         problem_count=len(problems),
     )
-
-
-class _Pulse:
-    """Reports progress a few times a second, however often it is called; stops the work when cancelled."""
-
-    def __init__(self, ctx: Context, total: float) -> None:
-        self._ctx, self._total, self._next = ctx, total, 0.0
-
-    def __call__(self, done: float, path: str) -> None:
-        if self._ctx.cancelled:
-            raise Cancelled("the step was cancelled; nothing was left behind")
-        now = time.monotonic()
-        if now >= self._next:
-            self._next = now + _PROGRESS_SECONDS
-            self._ctx.progress(min(done, self._total), self._total, _shown(path))
 
 
 def _plan(sources: Sequence[str], target: str, name: str, exclude: Sequence[str], level: int) -> Plan:
     named: dict[str, Path] = {}
     for index, text in enumerate(sources):
-        path = _existing(text, f"sources[{index}]")
+        path = existing(text, f"sources[{index}]")
         base, label, count = path.name or "root", path.name or "root", 1
         while label in named:
             count += 1
             label = f"{base}-{count}"
         named[label] = path
-    folder = _absolute(target, "target")
+    folder = absolute(target, "target")
     chosen = name or re.sub(r"[^A-Za-z0-9._-]+", "-", next(iter(named))).strip("-.") or "backup"
     if not _NAME.fullmatch(chosen):
         raise InvalidInput("use letters, digits, dot, _ and -, beginning with a letter or digit, at most 100", "name")
@@ -296,31 +238,6 @@ def _refuse_target_inside(target: Path, source: Path, excluded: Excluded) -> Non
         raise InvalidInput(f"the target lies inside the source {source}; {advice}", "target")
 
 
-def _absolute(text: str, field: str) -> Path:
-    if "\0" in text:
-        raise InvalidInput("a path cannot hold a zero byte", field)
-    path = Path(re.sub(r"^~(?=/|$)", _home(), text))
-    if not text.strip() or not path.is_absolute():
-        raise InvalidInput(f"{text!r} is not an absolute path (it begins with / or ~)", field)
-    return path
-
-
-def _home() -> str:
-    """The real home of whoever runs the worker: in a runner, HOME is a folder that is thrown away."""
-    return pwd.getpwuid(os.getuid()).pw_dir
-
-
-def _existing(text: str, field: str, *, folders_only: bool = False) -> Path:
-    path = _absolute(text, field)
-    try:
-        resolved = path.resolve(strict=True)
-    except OSError as error:
-        raise PermanentError(f"{field}: {path} cannot be used: {error.strerror}") from None
-    if folders_only and not resolved.is_dir():
-        raise InvalidInput(f"{path} is not a folder", field)
-    return resolved
-
-
 def _expected_bytes(ctx: Context, plan: Plan, allow_empty: bool) -> int:
     """The sum of sizes, for the progress; refuses a backup of nothing."""
     total = files = 0
@@ -341,14 +258,14 @@ def _expected_bytes(ctx: Context, plan: Plan, allow_empty: bool) -> int:
 
 
 def _write(ctx: Context, plan: Plan, expected: int, fail_on_problems: bool) -> Made:
-    pulse = _Pulse(ctx, expected)
+    pulse = Pulse(ctx, expected)
 
     def step(made: Made, path: str) -> None:
         pulse(made.bytes, path)
         if fail_on_problems and made.problems:
             problem = made.problems[0]
             raise IncompleteBackup(
-                f"{_shown(problem.path)} was not saved whole ({problem.kind}: {problem.message}); no archive was made"
+                f"{shown(problem.path)} was not saved whole ({problem.kind}: {problem.message}); no archive was made"
             )
 
     try:
@@ -375,8 +292,7 @@ def _rotate(ctx: Context, plan: Plan, made: Made, keep: int, keep_days: int) -> 
 
 
 def _tell(ctx: Context, made: Made) -> None:
-    for problem in made.problems[:SHOWN]:
-        ctx.log.warning(f"{problem.kind}: {_shown(problem.path)}", reason=problem.message)
+    tell_problems(ctx, made.problems)
     ctx.log.info(
         "backup made",
         archive=made.archive.name,
@@ -385,24 +301,6 @@ def _tell(ctx: Context, made: Made) -> None:
         size=made.size,
         problems=len(made.problems),
     )
-
-
-def _archive_path(text: str, name: str) -> Path:
-    path = _existing(text, "archive")
-    if path.is_dir():
-        return _newest_archive(path, name)
-    if not path.name.endswith(ARCHIVE_SUFFIX):
-        raise InvalidInput(f"{path.name} is not a {ARCHIVE_SUFFIX}", "archive")
-    return path
-
-
-def _newest_archive(folder: Path, name: str) -> Path:
-    if not name:
-        raise InvalidInput("give the name whose newest archive in the folder is verified", "name")
-    archives = rotation.archives_of(folder, name)
-    if not archives:
-        raise PermanentError(f"there is no archive named {name!r} in {folder}")
-    return archives[0][1]
 
 
 def _judge(ctx: Context, result: VerifyResult, found: verification.Comparison, fail: bool) -> None:
@@ -417,12 +315,3 @@ def _judge(ctx: Context, result: VerifyResult, found: verification.Comparison, f
         counts = f"{len(found.missing)} missing, {len(found.changed)} changed, {len(found.extra)} unknown"
         first = result.damage[0] if result.damage else counts
         raise VerificationFailed(f"the archive is not what its manifest says: {first} ({counts})")
-
-
-def _problems(problems: Sequence[Problem]) -> list[FileProblem]:
-    return [FileProblem(_shown(item.path), item.kind, item.message) for item in problems[:SHOWN]]  # type: ignore[arg-type]
-
-
-def _shown(path: str) -> str:
-    """A path as text that can be stored: bytes that are no UTF-8 are shown as \\xNN."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")

@@ -11,7 +11,9 @@ from monjolo_sdk import Field
 @dataclass(frozen=True)
 class FileProblem:
     path: str
-    kind: Literal["vanished", "unreadable", "changed", "shrank", "skipped"]
+    kind: Literal[
+        "vanished", "unreadable", "changed", "shrank", "skipped", "refused", "blocked", "unwritable", "exists"
+    ]
     message: str
 
 
@@ -51,6 +53,41 @@ class VerifyResult:
     changed: list[ChangedEntry]
     extra: list[str]
     damage: list[str]
+    duration_seconds: float
+
+
+@dataclass(frozen=True)
+class RestoreResult:
+    archive: str
+    target: str
+    dry_run: bool
+    files: Annotated[int, Field(description="Put back; in a dry run: would be")]
+    folders: Annotated[int, Field(description="Made, because they were missing")]
+    links: int
+    bytes: int
+    placed: Annotated[list[str], Field(description="The first names that were put back")]
+    kept: Annotated[list[str], Field(description="The first names that stood there and stay")]
+    kept_count: int
+    problems: list[FileProblem]
+    problem_count: int
+    duration_seconds: float
+
+
+@dataclass(frozen=True)
+class SweepResult:
+    folder: str
+    action: Literal["report", "move", "delete"]
+    dry_run: Annotated[bool, Field(description="True when nothing was moved or deleted, only listed")]
+    scanned: Annotated[int, Field(description="Files that were looked at")]
+    found: Annotated[int, Field(description="Files that meet every condition")]
+    found_bytes: int
+    duplicate_groups: Annotated[int, Field(description="Contents that stand in more than one file")]
+    done: Annotated[int, Field(description="Files moved or deleted")]
+    done_bytes: int
+    paths: Annotated[list[str], Field(description="The first files found, relative to the folder")]
+    artifact: Annotated[str, Field(description="All files found, one JSON object a line")]
+    problems: list[FileProblem]
+    problem_count: int
     duration_seconds: float
 
 

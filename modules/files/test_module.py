@@ -5,11 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import resource
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,8 +19,9 @@ from monjolo_sdk.testing import Outcome, Runner
 
 from . import archive as archive_writer
 from . import rotation, tree
+from .errors import IncompleteBackup, TargetFull, VerificationFailed
 from .manifest import manifest_of, read_manifest
-from .module import IncompleteBackup, TargetFull, VerificationFailed, module
+from .module import module
 from .patterns import compile_patterns
 
 runner = Runner(module)
@@ -30,32 +29,6 @@ runner = Runner(module)
 
 def backup(**inputs: Any) -> Outcome:
     return runner.run_sync("backup", inputs)
-
-
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
-    """A folder with everything that tends to go wrong."""
-    folder = tmp_path / "dados"
-    (folder / "vazia").mkdir(parents=True)
-    (folder / "olá, ção" / "日本").mkdir(parents=True)
-    (folder / "olá, ção" / "日本" / "ß.txt").write_text("unicode")
-    (folder / "-rf").write_text("a name like an option")
-    (folder / "line\nbreak").write_text("x")
-    (folder / os.fsdecode(b"latin-\xe9.txt")).write_text("not UTF-8")
-    deep = folder / "/".join(["a" * 200] * 3)
-    deep.mkdir(parents=True)
-    (deep / ("b" * 200)).write_text("long")
-    (folder / "empty").touch()
-    (folder / "program").write_bytes(os.urandom(3_000_001))
-    (folder / "program").chmod(0o4755)
-    (folder / "vazia").chmod(0o700)
-    (folder / "link").symlink_to("program")
-    (folder / "dangling").symlink_to("/nowhere/at/all")
-    (folder / "hard").hardlink_to(folder / "program")
-    os.utime(folder / "empty", ns=(0, 1_234_567_890_123_456_789))
-    os.utime(folder / "vazia", ns=(0, 981_173_106_000_000_001))
-    os.utime(folder / "-rf", ns=(0, -1_500_000_000))
-    return folder
 
 
 def look(folder: Path) -> dict[str, tuple[Any, ...]]:
@@ -297,22 +270,6 @@ def test_fail_on_problems_leaves_no_archive(source: Path, tmp_path: Path) -> Non
     with pytest.raises(IncompleteBackup, match="pipe was not saved whole"):
         backup(sources=[str(source)], target=str(tmp_path / "out"), fail_on_problems=True)
     assert list((tmp_path / "out").iterdir()) == []
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 1 MiB, or, without the right to mount one, the process's own file size limit."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    options = ["-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
-    if os.geteuid() == 0 and subprocess.run(["mount", *options], capture_output=True).returncode == 0:
-        yield folder
-        subprocess.run(["umount", str(folder)], check=True)
-        return
-    old = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, old[1]))
-    yield folder
-    resource.setrlimit(resource.RLIMIT_FSIZE, old)
 
 
 def test_a_full_disk_gives_a_clear_error_and_leaves_nothing(source: Path, small_disk: Path) -> None:

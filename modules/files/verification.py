@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import tarfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -38,11 +38,11 @@ class Comparison:
         return not (self.missing or self.changed or self.extra or self.damage)
 
 
-class _TooMuch(Exception):
+class TooMuch(Exception):
     """The archive holds more than its manifest announced."""
 
 
-class _Compressed:
+class Compressed:
     """The archive file, hashed as it goes by."""
 
     def __init__(self, file: BinaryIO) -> None:
@@ -72,7 +72,7 @@ class _Bounded:
         data = self._inner.read(_BLOCK if size < 0 else size)
         self._left -= len(data)
         if self._left < 0:
-            raise _TooMuch
+            raise TooMuch
         return data
 
 
@@ -81,12 +81,12 @@ def compare(archive: Path, manifest: Manifest, step: Callable[[int, str], None])
     found = Comparison()
     seen: set[str] = set()
     with archive.open("rb") as file:
-        compressed = _Compressed(cast(BinaryIO, file))
+        compressed = Compressed(cast(BinaryIO, file))
         try:
             for item in _items(compressed, manifest.tar_size):
                 _compare_item(item, manifest, found, seen)
                 step(compressed.size, item.path)
-        except _TooMuch:
+        except TooMuch:
             found.damage.append("the archive holds more than its manifest announced")
         except (zstandard.ZstdError, tarfile.TarError, EOFError) as error:
             found.damage.append(f"the archive cannot be read beyond entry {found.entries}: {error}")
@@ -112,8 +112,11 @@ def check_sums(archive: Path) -> list[str]:
     return [] if lines.get(manifest.name) == actual else [f"the checksum of {manifest.name} is not the one noted"]
 
 
-def _items(compressed: _Compressed, limit: int) -> Iterator[Item]:
-    """Every member, contents hashed and dropped. Member names are only compared, never used as paths."""
+def members(compressed: Compressed, limit: int) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo, Item]]:
+    """Every member as it goes by, without the checksum of its content, which is read from the tar or passed over.
+
+    Raises TooMuch, ZstdError, TarError or EOFError when it cannot be read on.
+    """
     decompressor = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW)
     stream = decompressor.stream_reader(cast(BinaryIO, compressed), read_across_frames=True)
     bounded = cast(BinaryIO, _Bounded(stream, limit))
@@ -121,11 +124,14 @@ def _items(compressed: _Compressed, limit: int) -> Iterator[Item]:
         for member in tar:
             tar.members.clear()  # type: ignore[attr-defined]  # a stream is read once; do not pile them up
             kind = _KINDS.get(member.type, "special")
-            digest = None
-            if kind == "file":
-                digest = _digest(tar, member)
             target = member.linkname if kind in ("link", "hardlink") else None
-            yield Item(member.name, kind, member.size, digest, target, member.mode)
+            yield tar, member, Item(member.name, kind, member.size, None, target, member.mode)
+
+
+def _items(compressed: Compressed, limit: int) -> Iterator[Item]:
+    """Every member, contents hashed and dropped. Member names are only compared, never used as paths."""
+    for tar, member, item in members(compressed, limit):
+        yield replace(item, sha256=_digest(tar, member)) if item.kind == "file" else item
 
 
 def _digest(tar: tarfile.TarFile, member: tarfile.TarInfo) -> str:
