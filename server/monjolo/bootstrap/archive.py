@@ -105,7 +105,7 @@ class Archive:
         wanted = [member.name for member in self.manifest.members]
         for name in wanted:
             check_name(name)
-        if sorted(names) != sorted({*wanted, MANIFEST}) or DATABASE not in wanted:
+        if sorted(names) != sorted([*wanted, MANIFEST]) or DATABASE not in wanted:
             raise BackupUnfit(f"{file} does not hold what its manifest lists: it was changed after it was made.")
 
     def check(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from collections.abc import Callable
@@ -22,7 +23,8 @@ def snapshot(source: Path, target: Path, look: Callable[[sqlite3.Connection], T]
     """Copies all that is committed now to the new file `target`; answers `look`, asked of the same moment.
 
     One read transaction is open as long as it takes: it waits for no writer and no writer waits for it, but the
-    log of writes grows meanwhile. Raises NotFound, Unavailable; what it began to write is the caller's to remove.
+    log of writes grows meanwhile. Raises NotFound, Unavailable, or OSError for the target, which is the caller's to
+    remove.
     """
     if not source.is_file():
         raise NotFound(f"There is no database at {source}. Is this the platform's data folder?", code="data_missing")
@@ -38,8 +40,16 @@ def snapshot(source: Path, target: Path, look: Callable[[sqlite3.Connection], T]
             reader.backup(copy, pages=_PAGES_AT_ONCE, progress=lambda *_: None, sleep=0)
             copy.execute("PRAGMA journal_mode=DELETE")  # one file, nothing beside it
         except sqlite3.Error as error:
-            raise named(error, target) from error
+            raise _named(error, source) from error
     return found
+
+
+def _named(error: sqlite3.Error, source: Path) -> BaseException:
+    """Damage is the source's; what else fails while pages are copied is the disk of the target."""
+    kind = error.sqlite_errorcode & 0xFF
+    if kind in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return named(error, source)
+    return OSError(errno.ENOSPC if kind == sqlite3.SQLITE_FULL else errno.EIO, str(error))
 
 
 def faults(path: Path) -> list[str]:
