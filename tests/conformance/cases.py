@@ -91,6 +91,7 @@ FLOW = [
     Case("Flow.finally", ("finally",), f"{A}\nfinally: [{{id: h, uses: m/x}}]", keys, ["a", "finally.h"]),
     Case("Flow.outputs", ("outputs",), f'{A}\noutputs: {{n: "${{{{ steps.a.output }}}}"}}', lambda r: r.outputs,
          {"n": 4}, {"plays": {"a": 4}}),
+    Case("Flow.priority", ("priority",), f"priority: 9\n{A}", compiled(lambda c: c.priority), 9),
     Case("Flow.retention", ("retention",), f"retention: {{days: 3}}\n{A}", compiled(lambda c: c.retention.days), 3),
     Case("Retention.runs", ("retention", "runs"), f"retention: {{runs: 9}}\n{A}", compiled(lambda c: c.retention.runs),
          9),
@@ -105,6 +106,14 @@ FLOW = [
     Case("Defaults.queue_timeout", ("defaults", "queue_timeout"), f"defaults: {{queue_timeout: 9s}}\n{A}", ends("a"),
          ("timed_out", "queue_timeout"), {"plays": {"a": Ignored()}}),
 ]  # fmt: skip
+
+
+def told(run: Run, kind: str, *data: dict[str, Any]) -> Run:
+    """The events come when nothing else happens any more."""
+    run.to_end()
+    for each in data or ({},):
+        run.happen(kind, each)
+    return run.to_end()
 
 
 def step(name: str, written: str, see: Callable[[Run], Any], seen: Any, **more: Any) -> Case:
@@ -128,6 +137,8 @@ STEP = [
     step("subflow", "subflow: {flow: other}", lambda r: [o.flow for o in r.of(orders.StartChild)], ["other"]),
     step("sleep", "sleep: 9s", lambda r: r.elapsed, 9),
     step("sleep_until", 'sleep_until: "2023-11-14T22:14:20Z"', lambda r: r.elapsed, 60),
+    step("while", 'while: {if: "index < 2", steps: [{id: c, uses: m/x}]}', keys, ["a", "b[0].c", "b[1].c"]),
+    step("wait_for", "wait_for: {event: paid}", ends("b"), ("succeeded", None), act=lambda run: told(run, "paid")),
     step("return", "return: {outputs: {n: 2}}", lambda r: r.outputs, {"n": 2}),
     step("fail", "fail: no", lambda r: (r.status, r.state.head.error.message), ("failed", "no")),  # type: ignore[union-attr]
     step("retry", "uses: m/x, retry: {delay: 1s}", times, [0, 0, 1], given=TWICE),
@@ -145,7 +156,7 @@ STEP = [
 
 def within(record: str, key: str, written: str, see: Callable[[Run], Any], seen: Any, *, of: str, **more: Any) -> Case:
     """A case of a key under a key of the flow's first step."""
-    rest = written if of in ("switch", "group", "subflow", "return", "fail") or "steps:" in written else (
+    rest = written if of in ("switch", "group", "subflow", "wait_for", "return", "fail") or "steps:" in written else (
         f"uses: m/x, {written}"
     )  # fmt: skip
     return Case(f"{record}.{key}", ("steps", 0, of, key), f"steps: [{{id: a, {rest}}}]", see, seen, **more)
@@ -180,6 +191,21 @@ FOR_EACH = [
            of="for_each"),
     within("ForEach", "on_item_error", "for_each: {items: [1, 2], on_item_error: skip}", status, "succeeded",
            of="for_each", given={"plays": {"a[0]": bad()}}),
+]  # fmt: skip
+WHILE = [
+    within("While", "if", 'while: {if: "index < 2"}', keys, ["a[0]", "a[1]"], of="while"),
+    within("While", "max_iterations", "while: {if: true, max_iterations: 2}",
+           lambda r: (keys(r), *ends("a")(r)), (["a[0]", "a[1]"], "failed", "max_iterations"), of="while"),
+    within("While", "interval", 'while: {if: "index < 3", interval: 7s}', times, [0, 7, 14], of="while"),
+    within("While", "steps", 'while: {if: "index < 1", steps: [{id: c, uses: m/x}]}', keys, ["a[0].c"], of="while"),
+]  # fmt: skip
+WAIT_FOR = [
+    within("WaitFor", "event", "wait_for: {event: paid}", lambda r: r["a"].output["type"], "paid", of="wait_for",
+           act=lambda run: told(run, "paid")),
+    within("WaitFor", "when", 'wait_for: {event: paid, when: "event.n > 1"}', lambda r: r["a"].output["data"], {"n": 2},
+           of="wait_for", act=lambda run: told(run, "paid", {}, {"n": 1}, {"n": 2})),
+    within("WaitFor", "timeout", "wait_for: {event: paid, timeout: 9s}", ends("a"), ("timed_out", "timeout"),
+           of="wait_for"),
 ]  # fmt: skip
 SWITCH = [
     within("Switch", "value", "switch: {value: x, cases: {x: [{id: c, uses: m/x}]}}", keys, ["a.c"], of="switch"),
@@ -226,11 +252,16 @@ ENDS = [
     within("Fail", "details", "fail: {message: no, details: {n: 1}}", error("details"), {"n": 1}, of="fail"),
 ]
 BUSY = {"given": {"taken": {"step:f/a": 1, "step:f/a:k": 0}}, "act": lambda run: run.until(60)}
+CROWDED = {"given": {"taken": {"step:f/a": 1}, "queued": {"step:f/a": 2}}, "act": lambda run: run.until(60)}
 CONCURRENCY = [
     within("Concurrency", "limit", "concurrency: {limit: 2}", status, "succeeded", of="concurrency", **BUSY),  # type: ignore[arg-type]
     within("Concurrency", "key", "concurrency: {key: k}", status, "succeeded", of="concurrency", **BUSY),  # type: ignore[arg-type]
     within("Concurrency", "on_limit", "concurrency: {on_limit: skip}", ends("a"), ("skipped", "concurrency_limit"),
            of="concurrency", **BUSY),  # type: ignore[arg-type]
+    within("Concurrency", "max_queued", "concurrency: {max_queued: 2}", ends("a"), ("failed", "queue_full"),
+           of="concurrency", **CROWDED),  # type: ignore[arg-type]
+    within("Concurrency", "coalesce", "concurrency: {max_queued: 2, coalesce: oldest}", ends("a"),
+           ("skipped", "coalesced"), of="concurrency", **CROWDED),  # type: ignore[arg-type]
 ]  # fmt: skip
 MANUAL = f"triggers: [{{id: t, type: manual}}]\n{A}"
 TRIGGERS = [
@@ -238,4 +269,4 @@ TRIGGERS = [
          [("t", "manual")])
     for key in ("id", "type")
 ]  # fmt: skip
-CASES = (*TRIGGERS, *FLOW, *STEP, *RETRY, *FOR_EACH, *SWITCH, *GROUP, *SUBFLOW, *ENDS, *CONCURRENCY)
+CASES = (*TRIGGERS, *FLOW, *STEP, *RETRY, *FOR_EACH, *WHILE, *WAIT_FOR, *SWITCH, *GROUP, *SUBFLOW, *ENDS, *CONCURRENCY)

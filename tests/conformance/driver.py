@@ -14,7 +14,7 @@ from typing import Any
 from monjolo.domains.runs.evaluation import Evaluator
 from monjolo.engine import commands as orders
 from monjolo.engine import events as facts
-from monjolo.engine.admission import next_holders
+from monjolo.engine.admission import next_holders, who_leaves
 from monjolo.engine.decide import decide
 from monjolo.engine.draft import Decision
 from monjolo.engine.evolve import evolve
@@ -94,6 +94,7 @@ class Run:
     children: Mapping[str, Gives] = field(default_factory=dict)  # flow -> how its run ends
     context: dict[str, Any] = field(default_factory=dict)
     taken: dict[str, int] = field(default_factory=dict)  # concurrency slots that others hold
+    queued: dict[str, int] = field(default_factory=dict)  # how many others wait for them
     seed: int = 7
     reused: dict[str, Any] = field(default_factory=dict)
     watch: Callable[[facts.Event, Decision], None] | None = None
@@ -110,6 +111,7 @@ class Run:
         self._agenda: list[tuple[int, int, facts.Event]] = []
         self._number = 0
         self._timers: dict[tuple[str, str], orders.StartTimer] = {}
+        self._waits: dict[str, orders.AwaitEvent] = {}
         self._slots: dict[str, list[Any]] = {}  # key -> [slot, limit, held]
         self._played: dict[str, int] = {}
 
@@ -167,6 +169,14 @@ class Run:
         self.tell(facts.CancelRequested(self.now, "asked", force))
         return self
 
+    def happen(self, kind: str, data: dict[str, Any] | None = None) -> Run:
+        """An event, told to the steps that wait for its type."""
+        self._number += 1
+        event = {"id": f"e{self._number}", "type": kind, "source": "test", "at": "", "data": data or {}}
+        for wait in [wait for wait in self._waits.values() if wait.event == kind]:
+            self.tell(facts.EventArrived(self.now, wait.key, wait.token, self.now, event))
+        return self
+
     def free(self, slot: str) -> None:
         self.taken[slot] -= 1
         self._grant(slot)
@@ -220,6 +230,10 @@ class Run:
                 self._timers[order.key, order.kind] = order
             case orders.ClearTimers(key=key):
                 self._timers = {name: timer for name, timer in self._timers.items() if name[0] != key}
+            case orders.AwaitEvent(key=key):
+                self._waits[key] = order
+            case orders.StopWaiting(key=key):
+                self._waits.pop(key, None)
             case orders.CancelTask(key=key, token=token):
                 self._stop(key, token)
             case orders.AcquireSlot():
@@ -282,9 +296,14 @@ class Run:
     def _acquire(self, order: orders.AcquireSlot) -> None:
         self._slots[order.key] = [order.slot, order.limit, False]
         self._grant(order.slot)
-        if not self._slots[order.key][2] and order.on_limit in ("skip", "fail"):
+        if self._slots[order.key][2]:
+            return
+        own = sum(1 for slot, _, held in self._slots.values() if slot == order.slot and not held)
+        leaving = who_leaves(order, self.queued.get(order.slot, 0) + own)
+        if leaving is not None and leaving.who == "newcomer":
             del self._slots[order.key]
-            self.later(0, lambda at: facts.SlotRefused(at, order.key, order.on_limit))
+            by = "another" if leaving.how == "coalesced" else None
+            self.later(0, lambda at: facts.SlotRefused(at, order.key, leaving.how, by))
 
     def _grant(self, slot: str) -> None:
         waiters = [key for key, (name, _, held) in self._slots.items() if name == slot and not held]

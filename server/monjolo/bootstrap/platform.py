@@ -53,6 +53,9 @@ from monjolo.domains.runs.sealer import TaskSealer
 from monjolo.domains.runs.service import RunsService
 from monjolo.domains.runs.workers import WorkersBook
 from monjolo.domains.triggers import endpoints as trigger_endpoints
+from monjolo.domains.triggers import tick_endpoints
+from monjolo.domains.triggers.backfill import BackfillService
+from monjolo.domains.triggers.catch_up import CatchUpService
 from monjolo.domains.triggers.clockwork import Clockwork
 from monjolo.domains.triggers.events import EventService
 from monjolo.domains.triggers.listeners import EventListeners
@@ -243,15 +246,24 @@ class _Wiring:
         self.events = EventService(base.database, self.runs, wishes, base.clock)
         schedules = ScheduleService(base.database, self.runs, wishes, catch_up_per_second=rate)
         self.webhooks = WebhookService(base.database, self.runs, wishes, self.names.secret, base.clock)
-        self.clockwork = Clockwork(schedules, self.events, base.clock)
+        self.backfills = BackfillService(base.database, self.runs, self.flows, wishes, base.clock)
+        self.catch_up = CatchUpService(base.database, self.runs, wishes, base.clock)
+        self.clockwork = Clockwork(schedules, self.backfills, self.events, base.clock)
+        self.backfills.moved = self.clockwork.backfill_moved
+        self.advance.listeners.append(self.backfills)
         self.advance.event_was_put = self.clockwork.event_told
-        self.events.told = self.clockwork.event_told
+        self.events.told = self._event_told
         self.flows.changed = self._flows_changed
 
     def _flows_changed(self) -> None:
         self.listeners.forget()
         self.clockwork.schedules_moved()
+        self._event_told()
+
+    def _event_told(self) -> None:
+        """A trigger may ask for a run, or a run may have been told of it."""
         self.clockwork.event_told()
+        self.advance.inbox_has_news.set()
 
     def _wire_users(self) -> None:
         base, settings = self.base, self.base.settings
@@ -305,6 +317,7 @@ class _Wiring:
             ),
             flow_endpoints.router(self.flows),
             trigger_endpoints.router(TriggersService(base.database, base.clock), self.webhooks, self.events),
+            tick_endpoints.router(self.catch_up, self.backfills),
             module_endpoints.router(modules),
             connection_endpoints.router(self.connections, VariableService(base.database, base.clock)),
             audit_endpoints.router(base.database),

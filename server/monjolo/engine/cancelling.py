@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from monjolo.engine import graph, steps
+from monjolo.engine import graph, steps, waits
 from monjolo.engine.commands import CancelChild, CancelTask, StartTimer
 from monjolo.engine.draft import Draft
 from monjolo.engine.transitions import STEP_ENDED
-from monjolo.engine.types import SECOND, Error, Phase, RunStatus, ScopeState, StepKind, StepState, StepStatus
+from monjolo.engine.types import SECOND, Error, FanOut, Phase, RunStatus, ScopeState, StepKind, StepState, StepStatus
 
 FORCE_AFTER = 15 * SECOND  # the worker's own grace and kill come first; then the step ends without its report
 _OUTCOMES = {"cancelled": "cancelled", "timed_out": "timed_out", "returned": "succeeded"}
@@ -24,7 +24,7 @@ def cancel_run(draft: Draft, how: str, reason: str, force: bool) -> None:
 
 
 def time_out(draft: Draft, key: str) -> None:
-    """The timeout of a container, a sub-flow or a sleep passed."""
+    """The timeout of a container, a sub-flow or a wait for an event passed."""
     step = draft.step(key)
     if step.scope is not None:
         force = step.scope.phase is not Phase.BODY
@@ -34,6 +34,10 @@ def time_out(draft: Draft, key: str) -> None:
         error = Error("Timeout", "the step's timeout passed", step=key)
         draft.put(key, step, step._replace(fan=step.fan._replace(closing="timed_out", error=error)))
         _sweep(draft, key, "timed_out", False)
+        _close_loop(draft, key, step.fan)
+    elif draft.step_plan(key).wait is not None:
+        if step.status is StepStatus.WAITING:
+            waits.timed_out(draft, key, step)
     elif step.reason == "subflow":
         _cancel_child(draft, key, step, "timing_out")
     else:
@@ -86,6 +90,7 @@ def _close_step(draft: Draft, key: str, step: StepState, how: str, forced: bool)
             draft.put(key, step, step._replace(scope=_closed(step.scope, below, forced)))
     elif step.fan is not None:
         draft.put(key, step, step._replace(fan=step.fan._replace(closing=step.fan.closing or how)))
+        _close_loop(draft, key, step.fan)
     elif step.reason in ("cancelling", "timing_out"):
         if forced:
             force(draft, key)
@@ -99,6 +104,12 @@ def _close_step(draft: Draft, key: str, step: StepState, how: str, forced: bool)
         if step.status is StepStatus.QUEUED:
             draft.order(CancelTask(key, step.token))
         steps.end(draft, key, StepStatus.CANCELLED, how)
+
+
+def _close_loop(draft: Draft, key: str, fan: FanOut) -> None:
+    """Between two iterations nothing is at work whose end would end the loop."""
+    if fan.loop and not fan.live:
+        draft.opened.append(key)
 
 
 def _cancel_child(draft: Draft, key: str, step: StepState, reason: str) -> None:

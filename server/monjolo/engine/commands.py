@@ -48,11 +48,28 @@ class ClearTimers:
 
 
 @dataclass(frozen=True, slots=True)
+class AwaitEvent:
+    """From `since` on, an event of this type is told to the step; what was stored after it counts as well."""
+
+    key: str
+    token: int
+    event: str
+    since: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class StopWaiting:
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
 class AcquireSlot:
     key: str
     slot: str
     limit: int
     on_limit: str
+    max_queued: int | None = None
+    coalesce: str = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,5 +96,15 @@ class CancelChild:
 
 
 Command = (
-    Dispatch | CancelTask | Permit | StartTimer | ClearTimers | AcquireSlot | ReleaseSlot | StartChild | CancelChild
+    Dispatch
+    | CancelTask
+    | Permit
+    | StartTimer
+    | ClearTimers
+    | AwaitEvent
+    | StopWaiting
+    | AcquireSlot
+    | ReleaseSlot
+    | StartChild
+    | CancelChild
 )

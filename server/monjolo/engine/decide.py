@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from monjolo.engine import cancelling, events, scopes, steps
-from monjolo.engine.commands import AcquireSlot, ClearTimers, Permit
+from monjolo.engine import cancelling, events, loops, scopes, steps, waits
+from monjolo.engine.commands import ClearTimers, Permit
 from monjolo.engine.draft import Decision, Draft, Evaluate
 from monjolo.engine.transitions import RUN_ENDED, STEP_ENDED
 from monjolo.engine.types import Error, Phase, RunStatus, State, StepState, StepStatus
@@ -35,12 +35,16 @@ def _apply(draft: Draft, event: events.Event) -> None:
             _create(draft)
         case events.SlotGranted(key=key):
             _slot_granted(draft, key)
-        case events.SlotRefused(key=key, how=how):
-            _slot_refused(draft, key, how)
+        case events.SlotRefused(key=key, how=how, by=by):
+            _slot_refused(draft, key, how, by)
         case events.CancelRequested(reason=reason, force=force):
             _cancel(draft, "cancelled", reason, force)
         case events.TimerFired():
             _timer_fired(draft, event)
+        case events.EventArrived(key=key, token=token):
+            waiting = draft.get(key)
+            if waiting is not None and waiting.token == token and waiting.reason == "event":
+                waits.arrived(draft, key, waiting, event)
         case events.ChildAccepted() | events.ChildRefused() | events.ChildFinished():
             _child_told(draft, event)
         case (
@@ -71,7 +75,7 @@ def _create(draft: Draft) -> None:
         scopes.end_run(draft, RunStatus.FAILED, "concurrency_key_failed", error)
         return
     draft.set_head(draft.head._replace(slot=slot, reason="concurrency"))
-    draft.order(AcquireSlot("", slot, concurrency.limit, concurrency.on_limit))
+    draft.order(steps.acquire("", slot, concurrency))
 
 
 def _slot_granted(draft: Draft, key: str) -> None:
@@ -84,25 +88,34 @@ def _slot_granted(draft: Draft, key: str) -> None:
         steps.begin(draft, key)
 
 
-def _slot_refused(draft: Draft, key: str, how: str) -> None:
-    error = Error(
-        "ConcurrencyLimit",
-        "the concurrency limit was reached, and on_limit says not to wait",
-        step=key or None,
-    )
+def _slot_refused(draft: Draft, key: str, how: str, by: str | None) -> None:
+    reason, error = _refusal(how, by, key)
+    skips = how in ("skip", "coalesced")
     if not key:
         if draft.head.status is RunStatus.QUEUED:
-            status = RunStatus.SKIPPED if how == "skip" else RunStatus.FAILED
             draft.set_head(draft.head._replace(slot=None))
-            scopes.end_run(draft, status, "concurrency_limit", None if how == "skip" else error)
+            scopes.end_run(draft, RunStatus.SKIPPED if skips else RunStatus.FAILED, reason, error)
         return
     step = draft.get(key)
     if step is not None and step.status is StepStatus.WAITING and step.reason == "concurrency":
         draft.put(key, step, step._replace(slot=None))
-        if how == "skip":
-            steps.end(draft, key, StepStatus.SKIPPED, "concurrency_limit")
-        else:
-            steps.end(draft, key, StepStatus.FAILED, "concurrency_limit", error=error)
+        steps.end(draft, key, StepStatus.SKIPPED if skips else StepStatus.FAILED, reason, error=error)
+
+
+def _refusal(how: str, by: str | None, key: str) -> tuple[str, Error | None]:
+    """The reason it ends with, and what it says; one that is skipped by `on_limit` has nothing to say."""
+    step = key or None
+    match how:
+        case "skip":
+            return "concurrency_limit", None
+        case "full":
+            return "queue_full", Error("QueueFull", "as many wait for a slot as max_queued allows", step=step)
+        case "coalesced":
+            message = f"coalesced: the run {by} took its place"
+            return "coalesced", Error("Coalesced", message, step=step, details={"run": by})
+        case _:
+            message = "the concurrency limit was reached, and on_limit says not to wait"
+            return "concurrency_limit", Error("ConcurrencyLimit", message, step=step)
 
 
 def _cancel(draft: Draft, how: str, reason: str, force: bool) -> None:
@@ -180,12 +193,15 @@ def _timer_fired(draft: Draft, event: events.TimerFired) -> None:
         if kind == "timeout":
             _cancel(draft, "timed_out", "timeout", draft.head.scope.phase is not Phase.BODY)
         return
+    if kind == "interval":
+        loops.interval_over(draft, key, event.token)
+        return
     step = draft.get(key)
     if step is None or step.status in STEP_ENDED or step.token != event.token:
         return
     match kind:
         case "retry" if step.status is StepStatus.RETRYING:
-            steps.dispatch(draft, key)
+            steps.begin(draft, key)
         case "sleep" if step.status is StepStatus.WAITING and step.reason == "sleep":
             steps.end(draft, key, StepStatus.SUCCEEDED)
         case "queue_timeout" if step.status is StepStatus.QUEUED:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -47,6 +47,7 @@ class Scope:
     view: View
     key: str
     error: Error | None = None
+    given: Mapping[str, Json] | None = None  # names that mean something of their own to this expression
 
 
 Evaluate = Callable[[ExprId, Scope], Value | Failure]
@@ -89,6 +90,7 @@ class Draft:
         self.ended: deque[str] = deque()  # steps that ended and whose followers have not been told
         self.opened: deque[str] = deque()  # containers whose list of steps, or items, has to begin
         self.returning = False  # a `return` step was reached in this decision
+        self.turns = 0  # iterations that began in this decision
         self._evaluate = evaluate
         self._steps: dict[str, StepState] = {}
         self._items: dict[str, list[Json]] = {}
@@ -168,8 +170,10 @@ class Draft:
     def order(self, command: Command) -> None:
         self.commands.append(command)
 
-    def evaluate(self, expression: ExprId, key: str, error: Error | None = None) -> Value | Failure:
-        return self._evaluate(expression, Scope(self, key, error))
+    def evaluate(
+        self, expression: ExprId, key: str, error: Error | None = None, given: Mapping[str, Json] | None = None
+    ) -> Value | Failure:
+        return self._evaluate(expression, Scope(self, key, error, given))
 
     def decision(self) -> Decision:
         return Decision(

@@ -25,7 +25,8 @@ class SlotGranted:
 class SlotRefused:
     at: Instant
     key: str
-    how: str  # skip | fail
+    how: str  # skip | fail | full | coalesced
+    by: str | None = None  # the run that waits in its place
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +102,19 @@ class LeaseExpired:
 class TimerFired:
     at: Instant
     key: str
-    kind: str  # retry | sleep | timeout | queue_timeout | force_cancel
+    kind: str  # retry | sleep | interval | timeout | queue_timeout | force_cancel
+    token: int  # of an interval: the iteration that it comes before
+
+
+@dataclass(frozen=True, slots=True)
+class EventArrived:
+    """An event of the type that a step waits for; `told` is when it was stored."""
+
+    at: Instant
+    key: str
     token: int
+    told: Instant
+    event: Json  # id, type, source, at, data
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +163,7 @@ Event = (
     | DispatchLost
     | LeaseExpired
     | TimerFired
+    | EventArrived
     | ChildAccepted
     | ChildRefused
     | ChildFinished

@@ -5,7 +5,7 @@ A worklist instead of recursion: two thousand steps that are skipped in a row co
 
 from __future__ import annotations
 
-from monjolo.engine import cancelling, graph, steps
+from monjolo.engine import cancelling, graph, loops, steps
 from monjolo.engine.commands import ClearTimers, ReleaseSlot, StartTimer
 from monjolo.engine.draft import Draft
 from monjolo.engine.transitions import STEP_FAILED
@@ -72,8 +72,12 @@ def settle(draft: Draft) -> None:
 
 
 def _begin_list(draft: Draft, parent: str) -> None:
-    if parent and draft.step(parent).fan is not None:
-        _start_items(draft, parent)
+    fan = draft.step(parent).fan if parent else None
+    if fan is not None:
+        if fan.loop:
+            loops.begin(draft, parent)
+        else:
+            _start_items(draft, parent)
         return
     scope = draft.scope(parent)
     plan = draft.step_plan(parent) if parent else None
@@ -260,6 +264,9 @@ def _item_ended(draft: Draft, key: str, item: StepState) -> None:
     plan, step = draft.step_plan(fan_key), draft.step(fan_key)
     fan = step.fan
     assert fan is not None
+    if fan.loop:
+        loops.iteration_ended(draft, fan_key, key, item)
+        return
     assert plan.for_each is not None
     policy = plan.for_each.on_item_error
     fan = fan._replace(live=fan.live - 1)

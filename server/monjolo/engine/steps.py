@@ -5,12 +5,14 @@ from __future__ import annotations
 from monjolo.engine import events, graph
 from monjolo.engine.commands import (
     AcquireSlot,
+    AwaitEvent,
     CancelTask,
     ClearTimers,
     Dispatch,
     ReleaseSlot,
     StartChild,
     StartTimer,
+    StopWaiting,
 )
 from monjolo.engine.draft import Draft
 from monjolo.engine.retries import delay_before, may_retry
@@ -44,6 +46,10 @@ def slot_key(draft: Draft, key: str, prefix: str, concurrency: ConcurrencyPlan) 
     return f"{prefix}:{value.value}"
 
 
+def acquire(key: str, slot: str, plan: ConcurrencyPlan) -> AcquireSlot:
+    return AcquireSlot(key, slot, plan.limit, plan.on_limit, plan.max_queued, plan.coalesce)
+
+
 def admit(draft: Draft, key: str, plan: StepPlan) -> None:
     """A step whose needs are met: take its slot first, when it asks for one."""
     concurrency = plan.concurrency
@@ -60,7 +66,7 @@ def admit(draft: Draft, key: str, plan: StepPlan) -> None:
         step,
         step._replace(status=StepStatus.WAITING, reason="concurrency", slot=slot, ready_at=draft.at),
     )
-    draft.order(AcquireSlot(key, slot, concurrency.limit, concurrency.on_limit))
+    draft.order(acquire(key, slot, concurrency))
 
 
 def begin(draft: Draft, key: str) -> None:
@@ -76,8 +82,12 @@ def begin(draft: Draft, key: str) -> None:
             _begin_fan_out(draft, key, plan)
         case StepKind.SUBFLOW:
             _begin_subflow(draft, key, plan)
+        case StepKind.WHILE:
+            _begin_loop(draft, key, plan)
         case StepKind.SLEEP | StepKind.SLEEP_UNTIL:
             _sleep(draft, key, plan)
+        case StepKind.WAIT_FOR:
+            _await_event(draft, key, plan)
         case StepKind.RETURN:
             _return(draft, key, plan)
         case StepKind.FAIL:
@@ -174,8 +184,10 @@ def _failed(draft: Draft, key: str, step: StepState, event: events.TaskFinished)
 
 
 def _wait_for_retry(draft: Draft, key: str, step: StepState, delay: Duration, reason: str) -> None:
-    wake_at = draft.at + delay
-    draft.put(key, draft.step(key), step._replace(status=StepStatus.RETRYING, reason=reason, wake_at=wake_at))
+    wake_at, old = draft.at + delay, draft.step(key)
+    draft.put(key, old, step._replace(status=StepStatus.RETRYING, reason=reason, wake_at=wake_at))
+    if old.status is StepStatus.WAITING:
+        draft.order(StopWaiting(key))
     draft.order(StartTimer(key, "retry", step.token, wake_at))
 
 
@@ -307,6 +319,22 @@ def _begin_fan_out(draft: Draft, key: str, plan: StepPlan) -> None:
     draft.opened.append(key)
 
 
+def _begin_loop(draft: Draft, key: str, plan: StepPlan) -> None:
+    assert plan.loop is not None
+    step = draft.step(key)
+    new = step._replace(
+        status=StepStatus.RUNNING,
+        reason=None,
+        fan=FanOut(total=plan.loop.max_iterations, loop=True),
+        output={"iterations": 0, "last": None},
+        started_at=draft.at,
+        ready_at=step.ready_at or draft.at,
+    )
+    draft.put(key, step, new)
+    _start_timeout(draft, key, plan, new.token)
+    draft.opened.append(key)
+
+
 def _begin_subflow(draft: Draft, key: str, plan: StepPlan) -> None:
     assert plan.subflow is not None
     inputs = draft.evaluate(plan.subflow.inputs, key)
@@ -371,6 +399,24 @@ def _sleep(draft: Draft, key: str, plan: StepPlan) -> None:
     draft.order(StartTimer(key, "sleep", step.token + 1, max(wake_at, draft.at)))
 
 
+def _await_event(draft: Draft, key: str, plan: StepPlan) -> None:
+    assert plan.wait is not None
+    step = draft.step(key)
+    new = step._replace(
+        status=StepStatus.WAITING,
+        reason="event",
+        token=step.token + 1,
+        attempt=step.attempt + 1,
+        error=None,
+        wake_at=None if plan.timeout is None else draft.at + plan.timeout,
+        started_at=step.started_at or draft.at,
+        ready_at=step.ready_at or draft.at,
+    )
+    draft.put(key, step, new)
+    draft.order(AwaitEvent(key, new.token, plan.wait.event, max(draft.at, draft.head.heard)))
+    _start_timeout(draft, key, plan, new.token)
+
+
 def _return(draft: Draft, key: str, plan: StepPlan) -> None:
     assert plan.value is not None
     value = draft.evaluate(plan.value, key)
@@ -432,4 +478,6 @@ def end(
         draft.order(ClearTimers(key))
     if old.slot is not None:
         draft.order(ReleaseSlot(key, old.slot))
+    if plan.wait is not None and old.status is StepStatus.WAITING:
+        draft.order(StopWaiting(key))
     draft.ended.append(key)

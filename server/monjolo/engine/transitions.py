@@ -28,8 +28,8 @@ STEP: dict[S, frozenset[S]] = {
     S.PENDING: frozenset({S.QUEUED, S.RUNNING, S.WAITING}) | _ENDS,
     S.QUEUED: frozenset({S.RUNNING, S.RETRYING}) | _ENDS,
     S.RUNNING: frozenset({S.QUEUED, S.RETRYING}) | _ENDS,
-    S.RETRYING: frozenset({S.QUEUED, S.FAILED, S.CANCELLED, S.TIMED_OUT}),
-    S.WAITING: frozenset({S.QUEUED, S.RUNNING}) | _ENDS,
+    S.RETRYING: frozenset({S.QUEUED, S.WAITING, S.FAILED, S.CANCELLED, S.TIMED_OUT}),
+    S.WAITING: frozenset({S.QUEUED, S.RUNNING, S.RETRYING}) | _ENDS,
     **{end: frozenset() for end in sorted(_ENDS)},
 }
 

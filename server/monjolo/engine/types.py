@@ -55,6 +55,8 @@ class StepKind(StrEnum):
     SUBFLOW = "subflow"
     SLEEP = "sleep"
     SLEEP_UNTIL = "sleep_until"
+    WAIT_FOR = "wait_for"
+    WHILE = "while"
     RETURN = "return"
     FAIL = "fail"
 
@@ -97,6 +99,8 @@ class ConcurrencyPlan:
     limit: int
     key: ExprId | None = None  # None: one key for the whole flow (or step)
     on_limit: str = "queue"  # queue | skip | cancel_running | fail
+    max_queued: int | None = None
+    coalesce: str = "none"  # none | newest | oldest
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +119,19 @@ class ForEachPlan:
     max_parallel: int = 16
     batch_size: int = 1  # above 1, `as_name` is a list
     on_item_error: str = "fail"  # fail | skip | collect
+
+
+@dataclass(frozen=True, slots=True)
+class WhilePlan:
+    condition: ExprId
+    max_iterations: int
+    interval: Duration | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WaitPlan:
+    event: str
+    when: ExprId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +188,9 @@ class StepPlan:
     cases: tuple[tuple[str, ScopePlan], ...] = ()  # SWITCH
     default: ScopePlan | None = None  # SWITCH
     for_each: ForEachPlan | None = None  # FOR_EACH
-    item: StepPlan | None = None  # FOR_EACH: an ACTION, or a GROUP for nested steps; path `fe[]`
+    loop: WhilePlan | None = None  # WHILE
+    item: StepPlan | None = None  # FOR_EACH, WHILE: an ACTION, or a GROUP for nested steps; path `fe[]`
+    wait: WaitPlan | None = None  # WAIT_FOR
     subflow: SubflowPlan | None = None  # SUBFLOW
     value: ExprId | None = None  # SLEEP (seconds), SLEEP_UNTIL (RFC 3339), RETURN (outputs), FAIL (message)
 
@@ -213,7 +232,10 @@ class ScopeState(NamedTuple):
 
 
 class FanOut(NamedTuple):
-    """A `for_each` in numbers: items [0, next) have begun, `live` of them have not ended."""
+    """A `for_each` in numbers: items [0, next) have begun, `live` of them have not ended.
+
+    A `while` too: its items are its iterations, one at a time, and `total` is how many there may be.
+    """
 
     total: int
     next: int = 0
@@ -222,6 +244,7 @@ class FanOut(NamedTuple):
     error: Error | None = None
     failed_items: tuple[int, ...] = ()  # the first hundred
     closing: str | None = None  # why no further item may start: failed | cancelled | timed_out | returned
+    loop: bool = False  # of a `while`
 
 
 class StepState(NamedTuple):
@@ -239,7 +262,7 @@ class StepState(NamedTuple):
     ready_at: Instant | None = None
     started_at: Instant | None = None
     finished_at: Instant | None = None
-    wake_at: Instant | None = None  # retry, sleep
+    wake_at: Instant | None = None  # retry, sleep, interval; when a wait for an event times out
     unmet: int = 0  # needs that have not ended (joins only)
     bad: int = 0  # needs that failed
     blocked: int = 0  # needs skipped because of a failure above them
@@ -263,6 +286,7 @@ class RunHead(NamedTuple):
     finished_at: Instant | None = None
     cancel_reason: str | None = None
     returned: Json = None  # what a `return` step gave, as {"outputs": …}
+    heard: Instant = 0  # when the newest event that ended a wait was told: it ends no later one
 
 
 @dataclass(slots=True)

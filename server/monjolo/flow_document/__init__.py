@@ -8,7 +8,7 @@ from monjolo.flow_document.parse import Parsed, Positions, parse
 from monjolo.flow_document.rules import cron_expression, cron_problem
 from monjolo.flow_document.schema import json_schema
 from monjolo.flow_document.types import LONGEST_WAIT, Retention
-from monjolo.flow_document.validate import check, resolve_actions, validate
+from monjolo.flow_document.validate import awaited_events, check, resolve_actions, validate
 
 __all__ = [
     "LONGEST_WAIT",
@@ -20,6 +20,7 @@ __all__ = [
     "ResolvedAction",
     "Retention",
     "TriggerPlan",
+    "awaited_events",
     "check",
     "compile_plan",
     "cron_expression",

@@ -50,6 +50,7 @@ class Compiled:
     input_schema: dict[str, Any] | None = None
     labels: dict[str, str] = field(default_factory=dict)
     retention: Retention = field(default_factory=Retention)
+    priority: int | None = None
     vars: tuple[str, ...] = ()
     step_paths: Mapping[str, str] = field(default_factory=dict)  # step id -> path in Plan.steps
     name: str | None = None
@@ -112,6 +113,7 @@ def compile_flow(
         input_schema=document.inputs,
         labels=document.labels,
         retention=document.retention or Retention(),
+        priority=document.priority,
         vars=document.vars,
         step_paths=steps.paths,
         name=document.name,
@@ -136,7 +138,7 @@ def _walk(document: Flow) -> Sequence[Step]:
 def _known(document: Flow, every: Sequence[Step], resolve: Callable[[str], ResolvedAction | None]) -> Known:
     outputs: dict[str, Any] = {}
     for step in every:
-        if step.uses is not None and step.for_each is None:
+        if step.uses is not None and step.for_each is None and step.while_ is None:
             action = resolve(step.uses)
             if action is not None and action.output_schema is not None:
                 outputs[step.id] = action.output_schema

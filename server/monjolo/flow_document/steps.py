@@ -18,6 +18,8 @@ from monjolo.engine.types import (
     StepKind,
     StepPlan,
     SubflowPlan,
+    WaitPlan,
+    WhilePlan,
 )
 from monjolo.flow_document.actions import ResolvedAction, check_with
 from monjolo.flow_document.builder import Builder
@@ -43,6 +45,8 @@ def inner_lists(step: Step) -> Iterator[tuple[Path, tuple[Step, ...]]]:
     """The lists of steps within a step, with their path from it."""
     if step.steps is not None:
         yield ("steps",), step.steps
+    if step.while_ is not None and step.while_.steps is not None:
+        yield ("while", "steps"), step.while_.steps
     if step.switch is not None:
         for name, steps in step.switch.cases.items():
             yield ("switch", "cases", name), steps
@@ -64,7 +68,7 @@ def concurrency_plan(builder: Builder, written: Concurrency | None, place: Place
     if written is None:
         return None
     key = None if written.key is None else builder.text(written.key, place, (*path, "key"))
-    return ConcurrencyPlan(written.limit, key, written.on_limit)
+    return ConcurrencyPlan(written.limit, key, written.on_limit, written.max_queued, written.coalesce)
 
 
 class StepCompiler:
@@ -90,7 +94,7 @@ class StepCompiler:
 
     def _visible(self, step: Step) -> int:
         bits = self._known.steps[step.id]
-        if step.for_each is None:
+        if step.for_each is None and step.while_ is None:
             for _, inner in inner_lists(step):
                 bits |= self.visible_of(inner)
         return bits
@@ -136,6 +140,8 @@ class StepCompiler:
         )
         if step.for_each is not None:
             return self._for_each(plan, step, place, path)
+        if step.while_ is not None:
+            return self._while(plan, step, place, path)
         if step.uses is not None:
             return self._attempts(self._action(plan, step, place, path), step, place, path)
         plan = replace(plan, timeout=step.timeout)
@@ -145,6 +151,8 @@ class StepCompiler:
             return self._switch(plan, step, place, path)
         if step.subflow is not None:
             return self._subflow(plan, step, place, path)
+        if step.wait_for is not None:
+            return self._wait_for(plan, step, place, path)
         return self._simple(plan, step, place, path)
 
     def _action(self, plan: StepPlan, step: Step, place: Place, path: Path) -> StepPlan:
@@ -210,6 +218,34 @@ class StepCompiler:
             on_item_error=written.on_item_error,
         )
         return replace(plan, kind=StepKind.FOR_EACH, for_each=fan_out, item=item)
+
+    def _while(self, plan: StepPlan, step: Step, place: Place, path: Path) -> StepPlan:
+        """Its own output is what the last iteration gave: the condition and the next iteration see it."""
+        written = step.while_
+        assert written is not None
+        inside = place.with_names("index").after(self._known.steps[step.id])
+        item = StepPlan(path=f"{plan.path}[]", id=step.id, kind=StepKind.ACTION)
+        if step.uses is not None:
+            item = self._attempts(self._action(item, step, inside, path), step, inside, path)
+        else:
+            body = self.scope(written.steps or (), inside, f"{item.path}.", (*path, "while", "steps"))
+            item = replace(item, kind=StepKind.GROUP, body=body)
+            plan = replace(plan, timeout=step.timeout)
+        self.found[item.path] = item
+        ended = inside.after(self.visible_of(written.steps or ()))
+        condition = self._builder.condition(written.if_, ended, (*path, "while", "if"))
+        assert condition is not None
+        loop = WhilePlan(condition, written.max_iterations, written.interval)
+        return replace(plan, kind=StepKind.WHILE, loop=loop, item=item)
+
+    def _wait_for(self, plan: StepPlan, step: Step, place: Place, path: Path) -> StepPlan:
+        written = step.wait_for
+        assert written is not None
+        wait = WaitPlan(written.event, self._builder.condition(written.when, place, (*path, "wait_for", "when")))
+        retry = RetryPlan()
+        if step.retry is not None:
+            retry = self._retry(step.retry, place.with_names("error"), (*path, "retry"))
+        return replace(plan, kind=StepKind.WAIT_FOR, wait=wait, timeout=written.timeout, retry=retry)
 
     def _group(self, plan: StepPlan, step: Step, place: Place, path: Path) -> StepPlan:
         group = step.group

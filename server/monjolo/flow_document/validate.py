@@ -69,6 +69,12 @@ def resolve_actions(document: dict[str, Any], catalogue: Catalogue) -> dict[str,
     return {uses: action for uses, action in found.items() if action is not None}
 
 
+def awaited_events(document: dict[str, Any]) -> list[str]:
+    """The types of event that the steps of a valid document wait for."""
+    found = {step.wait_for.event for step, _ in all_steps(FLOW.build(document)) if step.wait_for is not None}
+    return sorted(found)
+
+
 def _remembering(catalogue: Catalogue) -> Callable[[str], ResolvedAction | None]:
     known: dict[str, ResolvedAction | None] = {}
 

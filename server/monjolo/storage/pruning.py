@@ -33,6 +33,7 @@ _CHILDREN = {
     "tasks": "key",
     "timers": "key, kind",
     "slots": "key",
+    "event_waits": "key",
     "inbox": "id",
 }
 _DELETE_CHILDREN = {
@@ -133,7 +134,11 @@ OLD_ROWS = {
     "events": "DELETE FROM events WHERE id IN (SELECT e.id FROM workspaces w JOIN events e"
     " ON e.workspace_id = w.id WHERE e.at < :before AND e.done_at IS NOT NULL LIMIT :limit)",
     "ticks": "DELETE FROM ticks WHERE (trigger_id, instant) IN (SELECT t.trigger_id, t.instant FROM flows f"
-    " JOIN ticks t ON t.flow_id = f.id WHERE t.instant < :before LIMIT :limit)",
+    " JOIN ticks t ON t.flow_id = f.id WHERE t.instant < :before AND t.decided_at < :before"
+    " LIMIT :limit)",
+    "backfills": "DELETE FROM backfills WHERE id IN (SELECT b.id FROM flows f JOIN backfills b ON b.flow_id = f.id"
+    " WHERE b.finished_at < :before AND NOT EXISTS (SELECT 1 FROM backfill_runs r WHERE r.backfill_id = b.id)"
+    " LIMIT :limit)",
     "audit": "DELETE FROM audit WHERE id IN (SELECT a.id FROM workspaces w JOIN audit a"
     " ON a.workspace_id = w.id WHERE a.at < :before LIMIT :limit)",
     "refresh_tokens": "DELETE FROM refresh_tokens WHERE hash IN"

@@ -130,6 +130,13 @@ flow_versions = _table(
     _col("author", Text, null=True),
     _col("draft", Int, default=0),
     _col("created_at", Big),
+    _col("awaits", Text, null=True),  # the event types that its steps wait for
+    sa.Index(
+        "flow_versions_awaits",
+        "flow_id",
+        sqlite_where=sa.text("awaits IS NOT NULL"),
+        postgresql_where=sa.text("awaits IS NOT NULL"),
+    ),
 )
 triggers = _table(
     "triggers",
@@ -161,6 +168,47 @@ ticks = _table(
     _col("reason", Text, null=True),
     _col("decided_at", Big),
     sa.Index("ticks_flow", "flow_id", "instant"),
+    rowid=False,
+)
+backfills = _table(
+    "backfills",
+    _col("id", Text, pk=True),
+    _col("workspace_id", Text),
+    _col("flow_id", Text),
+    _col("trigger_id", Text),
+    _col("trigger_name", Text),
+    _col("config", Text),  # of the trigger, as it was when it was asked for: its instants stay the same
+    _col("since", Big),
+    _col("state", Text),  # running | done | cancelled
+    _col("reason", Text, null=True),
+    _col("low", Big),
+    _col("high", Big),
+    _col("place", Big),  # what is before it, or after it when it goes backwards, has been looked at
+    _col("reprocess", Text),  # none | failed | all
+    _col("direction", Text),  # asc | desc
+    _col("max_active", Int),
+    _col("instants", Int),
+    _col("started", Int, default=0),
+    _col("passed", Int, default=0),
+    _col("declined", Int, default=0),
+    _col("succeeded", Int, default=0),
+    _col("failed", Int, default=0),
+    _col("revision", Int, default=0),
+    _col("actor", Text),
+    _col("created_at", Big),
+    _col("finished_at", Big, null=True),
+    sa.Index("backfills_flow", "flow_id", "id"),
+    sa.Index(
+        "backfills_open",
+        "id",
+        sqlite_where=sa.text("finished_at IS NULL"),
+        postgresql_where=sa.text("finished_at IS NULL"),
+    ),
+)
+backfill_runs = _table(
+    "backfill_runs",  # those of a backfill that are not known to have ended
+    _col("backfill_id", Text, pk=True),
+    _col("run_id", Text, pk=True),
     rowid=False,
 )
 idempotency = _table(
@@ -298,13 +346,14 @@ tasks = _table(
     _col("not_after", Big, null=True),
     _col("worker", Text, null=True),
     _col("ready_at", Big),
+    _col("queue_at", Big, default=0),  # ready_at, a minute earlier for each point of priority
     _col("dispatched_at", Big, null=True),
     _col("lease_until", Big, null=True),
     sa.Index(
         "tasks_ready",
         "worker_group",
-        "priority",
-        "ready_at",
+        "flow_id",
+        "queue_at",
         sqlite_where=sa.text("state = 'ready'"),
         postgresql_where=sa.text("state = 'ready'"),
     ),
@@ -328,6 +377,16 @@ inbox = _table(
     _col("at", Big),
     sa.Index("inbox_run", "run_id"),
 )
+event_waits = _table(
+    "event_waits",
+    _col("run_id", Text, pk=True),
+    _col("key", Text, pk=True),
+    _col("token", Int),
+    _col("workspace_id", Text),
+    _col("type", Text),
+    sa.Index("event_waits_type", "workspace_id", "type"),
+    rowid=False,
+)
 slots = _table(
     "slots",
     _col("run_id", Text, pk=True),
@@ -336,9 +395,9 @@ slots = _table(
     _col("slot_key", Text),
     _col("state", Text),  # waiting | held
     _col("slot_limit", Int),
-    _col("priority", Int, default=50),
     _col("asked_at", Big),
-    sa.Index("slots_key", "workspace_id", "slot_key", "state", "priority", "asked_at"),
+    _col("queue_at", Big, default=0),
+    sa.Index("slots_key", "workspace_id", "slot_key", "state", "queue_at", "run_id", "key"),
     rowid=False,
 )
 outbox = _table(

@@ -101,7 +101,7 @@ def test_an_unknown_key_is_refused_by_name(catalogue, key):
     assert problems(catalogue, OK + f"{key}: 1\n") == [("unknown_key", key)]
 
 
-@pytest.mark.parametrize("key", ["wait_for", "while", "approve", "condition", "poll", "runs_on", "priority", "usess"])
+@pytest.mark.parametrize("key", ["approve", "condition", "poll", "runs_on", "priority", "usess"])
 def test_an_unknown_key_of_a_step_is_refused_by_name(catalogue, key):
     found = validate(HEAD + f"steps:\n  - id: a\n    uses: core/log\n    {key}: {{}}\n", catalogue)
     assert [(p.code, p.path, p.line, p.column) for p in found] == [("unknown_key", f"steps[0].{key}", 6, 5)]

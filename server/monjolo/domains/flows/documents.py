@@ -15,12 +15,16 @@ MAX_SOURCE = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """`document` is None when a problem is an error; `resolved` maps each `uses` to what it means today."""
+    """`document` is None when a problem is an error; `resolved` maps each `uses` to what it means today.
+
+    `awaits` are the types of event that its steps wait for.
+    """
 
     source: str
     problems: list[Problem]
     document: dict[str, Any] | None = None
     resolved: dict[str, Any] = field(default_factory=dict)
+    awaits: list[str] = field(default_factory=list)
 
 
 def as_text(source: str | None, document: Mapping[str, Any] | None) -> str:
@@ -41,7 +45,8 @@ def check(source: str, catalogue: Catalogue, known_flows: frozenset[str]) -> Che
         return Checked(source, problems)
     document = flow_document.parse(source).document or {}
     resolved = flow_document.resolve_actions(document, catalogue)
-    return Checked(source, problems, document, {uses: asdict(action) for uses, action in resolved.items()})
+    pinned = {uses: asdict(action) for uses, action in resolved.items()}
+    return Checked(source, problems, document, pinned, flow_document.awaited_events(document))
 
 
 def compile_stored(document: dict[str, Any], slug: str, number: int, resolved: Mapping[str, Any]) -> Compiled:

@@ -83,6 +83,9 @@ class TriggerBook(Protocol):
 
     def remove(self, connection: Connection, flow_id: str) -> None: ...
 
+    def tell(self, connection: Connection, workspace_id: str, event: str, data: Mapping[str, Any], now: int) -> None:
+        """Something happened to a flow: an event for whoever waits for it."""
+
 
 class AuditTrail(Protocol):
     def __call__(

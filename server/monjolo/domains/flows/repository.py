@@ -1,14 +1,13 @@
-"""The SQL of flows, their versions, and of the internal events that flows give."""
+"""The SQL of flows and their versions."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from monjolo.domains.flows.models import FlowHead, FlowVersion
 from monjolo.kit import json
 from monjolo.kit.errors import NotFound, PreconditionFailed
-from monjolo.kit.ids import new_id
 from monjolo.storage.port import Connection, Row
 
 _HEAD = (
@@ -229,10 +228,11 @@ def last_number(connection: Connection, flow_id: str) -> int:
     return int(row["n"]) if row else 0
 
 
-def insert_version(connection: Connection, version: FlowVersion) -> None:
+def insert_version(connection: Connection, version: FlowVersion, awaits: Sequence[str]) -> None:
+    """`awaits` are the types of event that its steps wait for."""
     connection.execute(
         "INSERT INTO flow_versions (flow_id, number, document, source, digest, resolved, message, author,"
-        " draft, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " draft, created_at, awaits) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             version.flow_id,
             version.number,
@@ -244,6 +244,7 @@ def insert_version(connection: Connection, version: FlowVersion) -> None:
             version.author,
             int(version.draft),
             version.created_at,
+            json.dumps(list(awaits)) if awaits else None,
         ),
     )
 
@@ -261,18 +262,6 @@ def save_source(connection: Connection, version: FlowVersion, source: str) -> No
     connection.execute(
         "UPDATE flow_versions SET source = ? WHERE flow_id = ? AND number = ?",
         (source, version.flow_id, version.number),
-    )
-
-
-# --- internal events ----------------------------------------------------------------------------------------
-
-
-def insert_event(
-    connection: Connection, workspace_id: str, type_: str, data: Mapping[str, Any], *, source: str, at: int
-) -> None:
-    connection.execute(
-        "INSERT INTO events (id, workspace_id, type, data, source, at) VALUES (?, ?, ?, ?, ?, ?)",
-        (new_id(), workspace_id, type_, json.dumps(dict(data)), source, at),
     )
 
 

@@ -227,7 +227,7 @@ class FlowsService:
             draft=edition.draft,
             created_at=edition.now,
         )
-        repository.insert_version(connection, version)
+        repository.insert_version(connection, version, edition.checked.awaits)
         return version
 
     async def restore(
@@ -341,7 +341,7 @@ class FlowsService:
             at=now,
         )
         data = {"flow": head.slug, "actor": actor, **detail}
-        repository.insert_event(connection, head.workspace_id, action, data, source="flows", at=now)
+        self._triggers.tell(connection, head.workspace_id, action, data, now)
 
     async def _write(self, work: Callable[[Connection], T]) -> T:
         result = await self._database.write(work)

@@ -52,7 +52,7 @@ class Accepting:
 
         def work(connection: Connection) -> bool:
             _, told = writing.write(connection, changed, self._group)
-            self._advance.put_events(connection, changed)
+            told = self._advance.put_events(connection, changed) or told
             begun = [write_beginning(connection, run) for run in prepared]
             return told or any(begun)
 

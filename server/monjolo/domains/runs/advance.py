@@ -235,7 +235,7 @@ class Advance:
                 trigger={"type": "subflow", "run": run_id, "step": order.key},
                 version=order.version,
                 event=parent.state.context.get("event"),
-                parent=ParentStep(run_id, order.key, order.token, parent.root_run_id, depth),
+                parent=ParentStep(run_id, order.key, order.token, parent.root_run_id, depth, parent.priority),
             )
             child = await self._acceptance.prepare(new)
         except Unavailable:
@@ -268,7 +268,7 @@ class Advance:
             told = writing.write(connection, rows, self._group)[1] or told
             for child in batch.children:
                 told = (child.id not in losers and write_beginning(connection, child)) or told
-        self.put_events(connection, [changes for changes in moved if changes.run_id not in losers])
+        told = self.put_events(connection, [changes for changes in moved if changes.run_id not in losers]) or told
         kept = [fact for fact in batch.facts if fact.run_id not in losers]
         repository.delete_inbox(connection, [f.inbox_id for f in kept if f.inbox_id is not None])
         repository.take_timers(connection, [f.timer for f in kept if f.timer is not None])
@@ -279,13 +279,15 @@ class Advance:
                 told = True
         return losers, told
 
-    def put_events(self, connection: Connection, stored: Iterable[Changes]) -> None:
-        """That a run has ended, for the flows that wait for it; in the transaction that ends it."""
+    def put_events(self, connection: Connection, stored: Iterable[Changes]) -> bool:
+        """That a run has ended, for who waits for it; in the transaction that ends it. True when a run was told."""
+        told = False
         for changes in stored:
             if changes.ended and changes.head is not None:
                 entry = changes.entry
                 if self._wants_event(entry.workspace_id, f"run.{changes.head.status}"):
-                    writing.put_run_event(connection, entry, changes.head, changes.at)
+                    told = writing.put_run_event(connection, entry, changes.head, changes.at) or told
+        return told
 
     def _forget(self, batch: _Batch) -> None:
         """The commit failed: what is in memory is not what is in the database."""

@@ -29,6 +29,8 @@ class Changes:
     direct: set[str] = field(default_factory=set)  # dispatches that leave right after the commit
     timers: dict[tuple[str, str], orders.StartTimer] = field(default_factory=dict)
     cleared: list[str] = field(default_factory=list)
+    waits: dict[str, orders.AwaitEvent] = field(default_factory=dict)
+    waits_over: list[str] = field(default_factory=list)
     acquires: list[orders.AcquireSlot] = field(default_factory=list)
     releases: list[orders.ReleaseSlot] = field(default_factory=list)
     cancels: list[orders.CancelTask] = field(default_factory=list)
@@ -63,8 +65,13 @@ class Changes:
                 self.timers[key, kind] = order
             case orders.ClearTimers(key=key):
                 self.cleared.append(key)
-                for kind in ("retry", "sleep", "timeout", "queue_timeout", "force_cancel"):
+                for kind in ("retry", "sleep", "interval", "timeout", "queue_timeout", "force_cancel"):
                     self.timers.pop((key, kind), None)
+            case orders.AwaitEvent(key=key):
+                self.waits[key] = order
+            case orders.StopWaiting(key=key):
+                self.waits.pop(key, None)
+                self.waits_over.append(key)
             case orders.AcquireSlot():
                 self.acquires.append(order)
             case orders.ReleaseSlot(key=key):

@@ -28,6 +28,7 @@ _EVENTS: dict[str, type[Any]] = {
         facts.RunCreated,
         facts.SlotGranted,
         facts.SlotRefused,
+        facts.EventArrived,
         facts.ChildFinished,
         facts.CancelRequested,
     )
@@ -78,7 +79,7 @@ def step_to_text(step: StepState) -> str:
         value["scope"] = _scope_to_json(step.scope)
     if step.fan is not None:
         fan = step.fan
-        value["fan"] = [
+        value["loop" if fan.loop else "fan"] = [
             fan.total,
             fan.next,
             fan.live,
@@ -92,7 +93,7 @@ def step_to_text(step: StepState) -> str:
 
 def step_from_row(row: Any) -> StepState:
     value = json.loads(row["state"])
-    scope, fan = value.pop("scope", None), value.pop("fan", None)
+    scope, fan, loop = value.pop("scope", None), value.pop("fan", None), value.pop("loop", None)
     return StepState(
         status=StepStatus(row["status"]),
         reason=row["reason"],
@@ -102,14 +103,18 @@ def step_from_row(row: Any) -> StepState:
         started_at=row["started_at"],
         finished_at=row["finished_at"],
         scope=None if scope is None else _scope_from_json(scope),
-        fan=None if fan is None else _fan_from_json(fan),
+        fan=_fan_from_json(fan, loop),
         **value,
     )
 
 
-def _fan_from_json(value: list[Any]) -> FanOut:
+def _fan_from_json(fan: list[Any] | None, loop: list[Any] | None) -> FanOut | None:
+    value = fan or loop
+    if value is None:
+        return None
     total, following, live, failed, error, failed_items, closing = value
-    return FanOut(total, following, live, failed, error_from_json(error), tuple(failed_items), closing)
+    error = error_from_json(error)
+    return FanOut(total, following, live, failed, error, tuple(failed_items), closing, loop is not None)
 
 
 def _loads(text: str | None) -> Any:
@@ -121,15 +126,16 @@ def dump_or_none(value: Any) -> str | None:
 
 
 def head_to_text(head: RunHead) -> str:
-    return json.dumps(
-        {
-            "scope": _scope_to_json(head.scope),
-            "active": head.active,
-            "slot": head.slot,
-            "cancel_reason": head.cancel_reason,
-            "returned": head.returned,
-        }
-    )
+    value = {
+        "scope": _scope_to_json(head.scope),
+        "active": head.active,
+        "slot": head.slot,
+        "cancel_reason": head.cancel_reason,
+        "returned": head.returned,
+    }
+    if head.heard:
+        value["heard"] = head.heard
+    return json.dumps(value)
 
 
 def head_from_row(row: Any) -> RunHead:
@@ -146,6 +152,7 @@ def head_from_row(row: Any) -> RunHead:
         finished_at=row["finished_at"],
         cancel_reason=value["cancel_reason"],
         returned=value["returned"],
+        heard=value.get("heard", 0),
     )
 
 

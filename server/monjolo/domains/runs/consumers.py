@@ -11,7 +11,7 @@ from typing import TypeVar
 import structlog
 
 from monjolo.broker.port import OrchestratorBroker
-from monjolo.domains.runs import codec, repository
+from monjolo.domains.runs import codec, repository, waits
 from monjolo.domains.runs.advance import Advance, Fact
 from monjolo.domains.runs.dispatch import Dispatcher, TaskName
 from monjolo.domains.runs.leases import Leases
@@ -165,10 +165,12 @@ class Consumers:
             await self._advance.inbox_has_news.wait()
             self._advance.inbox_has_news.clear()
             while rows := await self._read(lambda c: repository.list_inbox(c, INBOX_AT_ONCE)):
-                happened = [
-                    Fact(row["run_id"], codec.event_from_text(row["event"]), inbox_id=row["id"]) for row in rows
-                ]
-                await self._advance.submit(happened)
+                events = [codec.event_from_text(row["event"]) for row in rows]
+                if any(isinstance(event, facts.EventArrived) for event in events):
+                    events = await self._read(partial(waits.read, events=events, now=self._clock.now()))
+                await self._advance.submit(
+                    [Fact(row["run_id"], event, inbox_id=row["id"]) for row, event in zip(rows, events, strict=True)]
+                )
 
     async def _watch_timers(self) -> None:
         advance = self._advance
@@ -180,6 +182,8 @@ class Consumers:
             due: int | None = advance.next_timer
             if due is not None and due <= now:
                 rows = await self._read(partial(repository.due_timers, now=now, limit=TIMERS_AT_ONCE))
+                if not rows:
+                    advance.inbox_has_news.set()
                 await advance.submit(
                     [
                         Fact(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from monjolo.domains.runs.codec import error_to_json
@@ -45,8 +46,11 @@ class Evaluator:
     def _names(self, scope: Scope, tops: tuple[str, ...], steps: tuple[str, ...]) -> dict[str, Any]:
         names: dict[str, Any] = {}
         state = scope.view.state
+        given = scope.given
         for top in tops:
-            if top == "inputs":
+            if given is not None and top in given:
+                names[top] = event_names(given[top]) if top == "event" else given[top]
+            elif top == "inputs":
                 names[top] = state.inputs
             elif top == "steps":
                 names[top] = {step: self._step(scope, step) for step in steps}
@@ -81,6 +85,11 @@ class Evaluator:
                     return True, scope.view.items(fan_key)[index]
             key = graph.parent_of(key)
         return False, None
+
+
+def event_names(event: Mapping[str, Any]) -> dict[str, Any]:
+    """What a flow sees as `event`: the data's own fields, and beside them what the event is."""
+    return {**event, **event["data"], "data": event["data"]}
 
 
 def _is_reference(output: Any) -> bool:

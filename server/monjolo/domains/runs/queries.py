@@ -12,8 +12,8 @@ from monjolo.kit.time import to_rfc3339
 from monjolo.storage.port import Connection
 
 _LIST = (
-    "id, number, flow, version, status, reason, trigger_type, labels, error, root_run_id, parent_run_id, parent_key, "
-    "repeat_of, actor, quarantined, created_at, started_at, finished_at"
+    "id, number, flow, version, status, reason, priority, trigger_type, labels, error, root_run_id, parent_run_id, "
+    "parent_key, repeat_of, actor, quarantined, created_at, started_at, finished_at"
 )
 _COMPARED = (
     ("trigger", "trigger_type", "="),
@@ -51,6 +51,7 @@ def brief(row: Any) -> dict[str, Any]:
         "version": row["version"],
         "status": row["status"],
         "reason": row["reason"],
+        "priority": row["priority"],
         "trigger": {"type": row["trigger_type"]},
         "labels": json.loads(row["labels"]),
         "error": None if row["error"] is None else json.loads(row["error"]),
@@ -128,7 +129,7 @@ def steps_of(connection: Connection, run_id: str, after: str, limit: int, item_o
 def _step(row: Any) -> dict[str, Any]:
     state = json.loads(row["state"])
     output = row["output"]
-    fan = state.get("fan")
+    fan = state.get("fan") or state.get("loop")
     return {
         "key": row["key"],
         "status": row["status"],
@@ -229,6 +230,7 @@ def live_parts(connection: Connection, run_id: str) -> dict[str, Any]:
         "tasks": connection.execute(
             "SELECT key, state, worker, ready_at FROM tasks WHERE run_id = ?", (run_id,)
         ).fetchall(),
+        "waits": connection.execute("SELECT key, type FROM event_waits WHERE run_id = ?", (run_id,)).fetchall(),
         "slots": connection.execute("SELECT * FROM slots WHERE run_id = ? AND state = 'waiting'", (run_id,)).fetchall(),
         "ahead": connection.execute("SELECT COUNT(*) FROM tasks WHERE state = 'ready'").fetchone()[0],
     }

@@ -6,14 +6,16 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from monjolo.domains.runs import codec
+from monjolo.engine.commands import AcquireSlot
 from monjolo.engine.types import RunHead, StepState
 from monjolo.kit import json
 from monjolo.storage.port import Connection
 
 _RUN_COLUMNS = (
-    "id", "workspace_id", "number", "flow_id", "flow", "version", "status", "reason", "seed", "trigger_type",
-    "trigger", "inputs", "labels", "context", "head", "outputs", "error", "root_run_id", "parent_run_id",
-    "parent_key", "parent_token", "depth", "repeat_of", "actor", "created_at", "started_at", "finished_at",
+    "id", "workspace_id", "number", "flow_id", "flow", "version", "status", "reason", "seed", "priority",
+    "trigger_type", "trigger", "inputs", "labels", "context", "head", "outputs", "error", "root_run_id",
+    "parent_run_id", "parent_key", "parent_token", "depth", "repeat_of", "actor", "created_at", "started_at",
+    "finished_at",
 )  # fmt: skip
 _INSERT_RUN = (
     f"INSERT INTO runs ({', '.join(_RUN_COLUMNS)}, revision) "  # noqa: S608  (constants of this file)
@@ -32,11 +34,11 @@ _UPSERT_STEP = (
     "error = excluded.error, started_at = excluded.started_at, finished_at = excluded.finished_at"
 )
 _PUT_TASK = (
-    "INSERT INTO tasks (run_id, key, token, attempt, flow_id, worker_group, state, alone, at_most_once, inputs, "
-    "not_after, ready_at, dispatched_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+    "INSERT INTO tasks (run_id, key, token, attempt, flow_id, worker_group, state, priority, alone, at_most_once, "
+    "inputs, not_after, ready_at, queue_at, dispatched_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
     "ON CONFLICT (run_id, key) DO UPDATE SET token = excluded.token, attempt = excluded.attempt, "
     "state = excluded.state, alone = excluded.alone, inputs = excluded.inputs, not_after = excluded.not_after, "
-    "ready_at = excluded.ready_at, dispatched_at = excluded.dispatched_at, "
+    "ready_at = excluded.ready_at, queue_at = excluded.queue_at, dispatched_at = excluded.dispatched_at, "
     "worker = NULL, lease_until = NULL"
 )
 _PUT_ATTEMPT = (
@@ -131,8 +133,10 @@ def take_timers(connection: Connection, rows: Iterable[tuple[str, str, str, int]
 
 
 def due_timers(connection: Connection, now: int, limit: int) -> list[Any]:
+    """Without those of runs that have something to hear first: an event that came in time is no time-out."""
     return connection.execute(
-        "SELECT run_id, key, kind, token, due_at FROM timers WHERE due_at <= ? ORDER BY due_at LIMIT ?",
+        "SELECT run_id, key, kind, token, due_at FROM timers t WHERE due_at <= ? "
+        "AND NOT EXISTS (SELECT 1 FROM inbox i WHERE i.run_id = t.run_id) ORDER BY due_at LIMIT ?",
         (now, limit),
     ).fetchall()
 
@@ -191,28 +195,30 @@ def load(connection: Connection, run_id: str) -> tuple[Any, list[Any], list[Any]
 _READY_TASKS = (
     "SELECT t.run_id, t.key, t.token, t.attempt, t.flow_id, t.alone, t.inputs, t.not_after, r.version, r.number, "
     "r.workspace_id, r.trigger_type FROM tasks t JOIN runs r ON r.id = t.run_id "
-    "WHERE t.state = 'ready' AND t.worker_group = ? AND t.flow_id = ? ORDER BY t.ready_at LIMIT ?"
+    "WHERE t.state = 'ready' AND t.worker_group = ? AND t.flow_id = ? AND t.queue_at <= ? "
+    "ORDER BY t.queue_at LIMIT ?"
 )
 
 
-def ready_flows(connection: Connection, group: str) -> list[str]:
-    """The flows with ready tasks, each found by one step through the index."""
-    flows: list[str] = []
+def ready_flows(connection: Connection, group: str) -> list[Any]:
+    """The flows with ready tasks, each with its next task's priority; one step through the index for each."""
+    flows: list[Any] = []
     last = ""
     while True:
         row = connection.execute(
-            "SELECT flow_id FROM tasks WHERE state = 'ready' AND worker_group = ? AND flow_id > ? "
-            "ORDER BY flow_id LIMIT 1",
+            "SELECT flow_id, priority, queue_at FROM tasks WHERE state = 'ready' AND worker_group = ? "
+            "AND flow_id > ? ORDER BY flow_id, queue_at LIMIT 1",
             (group, last),
         ).fetchone()
         if row is None:
             return flows
-        last = row[0]
-        flows.append(last)
+        last = row["flow_id"]
+        flows.append(row)
 
 
-def ready_tasks(connection: Connection, group: str, flow_id: str, limit: int) -> list[Any]:
-    return connection.execute(_READY_TASKS, (group, flow_id, limit)).fetchall()
+def ready_tasks(connection: Connection, group: str, flow_id: str, until: int, limit: int) -> list[Any]:
+    """The flow's next tasks, of those whose `queue_at` is not after `until`."""
+    return connection.execute(_READY_TASKS, (group, flow_id, until, limit)).fetchall()
 
 
 def mark_dispatched(connection: Connection, now: int, rows: Iterable[tuple[str, str, int]]) -> None:
@@ -256,11 +262,11 @@ def count_ready(connection: Connection) -> int:
 # --- slots --------------------------------------------------------------------------------------------------
 
 
-def ask_slot(connection: Connection, workspace_id: str, run_id: str, key: str, slot: str, limit: int, now: int) -> None:
+def ask_slot(connection: Connection, workspace_id: str, run_id: str, ask: AcquireSlot, queue_at: int, now: int) -> None:
     connection.execute(
-        "INSERT INTO slots (run_id, key, workspace_id, slot_key, state, slot_limit, asked_at) "
-        "VALUES (?, ?, ?, ?, 'waiting', ?, ?) ON CONFLICT (run_id, key) DO NOTHING",
-        (run_id, key, workspace_id, slot, limit, now),
+        "INSERT INTO slots (run_id, key, workspace_id, slot_key, state, slot_limit, asked_at, queue_at) "
+        "VALUES (?, ?, ?, ?, 'waiting', ?, ?, ?) ON CONFLICT (run_id, key) DO NOTHING",
+        (run_id, ask.key, workspace_id, ask.slot, ask.limit, now, queue_at),
     )
 
 
@@ -284,15 +290,72 @@ def slot_holders(connection: Connection, workspace_id: str, slot: str, limit: in
 
 
 def slot_waiters(connection: Connection, workspace_id: str, slot: str, limit: int) -> list[Any]:
+    """Whose turn is next."""
     return connection.execute(
         "SELECT run_id, key, slot_limit FROM slots WHERE workspace_id = ? AND slot_key = ? AND state = 'waiting' "
-        "ORDER BY priority DESC, asked_at, run_id, key LIMIT ?",
+        "ORDER BY queue_at, run_id, key LIMIT ?",
         (workspace_id, slot, limit),
     ).fetchall()
 
 
+def oldest_waiters(connection: Connection, workspace_id: str, slot: str, limit: int) -> list[Any]:
+    """Those that asked first, whatever their priority. Read when they are few, or are being made few."""
+    return connection.execute(
+        "SELECT run_id, key FROM slots WHERE workspace_id = ? AND slot_key = ? AND state = 'waiting' "
+        "ORDER BY asked_at, run_id, key LIMIT ?",
+        (workspace_id, slot, limit),
+    ).fetchall()
+
+
+def count_slots(connection: Connection, workspace_id: str, slot: str, state: str, up_to: int) -> int:
+    row = connection.execute(
+        "SELECT COUNT(*) FROM (SELECT 1 FROM slots WHERE workspace_id = ? AND slot_key = ? AND state = ? LIMIT ?) "
+        "AS found",
+        (workspace_id, slot, state, up_to),
+    ).fetchone()
+    return int(row[0])
+
+
 def hold_slot(connection: Connection, run_id: str, key: str) -> None:
     connection.execute("UPDATE slots SET state = 'held' WHERE run_id = ? AND key = ?", (run_id, key))
+
+
+# --- waits for events ---------------------------------------------------------------------------------------
+
+
+def put_wait(connection: Connection, run_id: str, key: str, token: int, workspace_id: str, event: str) -> None:
+    connection.execute(
+        "INSERT INTO event_waits (run_id, key, token, workspace_id, type) VALUES (?, ?, ?, ?, ?) "
+        "ON CONFLICT (run_id, key) DO UPDATE SET token = excluded.token, type = excluded.type",
+        (run_id, key, token, workspace_id, event),
+    )
+
+
+def delete_waits(connection: Connection, rows: Iterable[tuple[str, str]]) -> None:
+    connection.executemany("DELETE FROM event_waits WHERE run_id = ? AND key = ?", rows)
+
+
+def waiting_for(connection: Connection, workspace_id: str, event: str) -> list[Any]:
+    return connection.execute(
+        "SELECT run_id, key, token FROM event_waits WHERE workspace_id = ? AND type = ? ORDER BY run_id, key",
+        (workspace_id, event),
+    ).fetchall()
+
+
+def events_since(connection: Connection, workspace_id: str, event: str, since: int) -> list[Any]:
+    """The oldest first."""
+    return connection.execute(
+        "SELECT id, at FROM events WHERE workspace_id = ? AND at > ? AND type = ? ORDER BY at, id",
+        (workspace_id, since, event),
+    ).fetchall()
+
+
+def events_of(connection: Connection, ids: Sequence[str]) -> list[Any]:
+    marks = ", ".join("?" for _ in ids)
+    return connection.execute(
+        f"SELECT id, type, data, source, at FROM events WHERE id IN ({marks})",  # noqa: S608  (marks alone)
+        ids,
+    ).fetchall()
 
 
 # --- idempotency, events, state, artifacts ------------------------------------------------------------------
@@ -380,6 +443,7 @@ def end_by_force(connection: Connection, run_id: str, error: str | None, at: int
     )
     connection.execute("DELETE FROM tasks WHERE run_id = ?", (run_id,))
     connection.execute("DELETE FROM timers WHERE run_id = ?", (run_id,))
+    connection.execute("DELETE FROM event_waits WHERE run_id = ?", (run_id,))
     row = connection.execute(
         "SELECT parent_run_id, parent_key, parent_token FROM runs WHERE id = ?", (run_id,)
     ).fetchone()

@@ -20,7 +20,11 @@ def explain(connection: Connection, workspace_id: str, run_id: str) -> dict[str,
     live = queries.live_parts(connection, run_id)
     parts = [_slot(connection, workspace_id, slot) for slot in live["slots"]]
     tasks = {row["key"]: row for row in live["tasks"]}
-    parts += [part for row in live["steps"] if (part := _step(row, tasks.get(row["key"]), live["ahead"])) is not None]
+    waits = {row["key"]: row["type"] for row in live["waits"]}
+    for row in live["steps"]:
+        part = _wait(row, waits) or _step(row, tasks.get(row["key"]), live["ahead"])
+        if part is not None:
+            parts.append(part)
     sentence = " ".join(part["sentence"] for part in parts[:3])
     if len(parts) > 3:
         sentence += f" And {len(parts) - 3} more."
@@ -53,9 +57,31 @@ def _slot(connection: Connection, workspace_id: str, slot: Any) -> dict[str, Any
     }
 
 
+def _wait(row: Any, types: dict[str, str]) -> dict[str, Any] | None:
+    """A step that waits for an event, and why the last one that came was not it, if that could not be told."""
+    if row["reason"] != "event":
+        return None
+    key, state = row["key"], json.loads(row["state"])
+    until = to_rfc3339(state["wake_at"]) if state.get("wake_at") else None
+    sentence = f"Step {key} waits for an event {types[key]}{f' until {until}' if until else ''}."
+    if row["error"]:
+        error = json.loads(row["error"])
+        sentence += f" It could not tell whether {error['details']['event']} is it: {error['message']}"
+    return {"step": key, "code": "event", "attempt": row["attempt"], "event": types[key], "wake_at": until,
+            "sentence": sentence}  # fmt: skip
+
+
+def _interval(key: str, state: dict[str, Any]) -> dict[str, Any]:
+    most, begun, wake_at = state["loop"][0], state["loop"][1], to_rfc3339(state["wake_at"])
+    sentence = f"Step {key} has done {begun} of at most {most} iterations; the next begins at {wake_at}."
+    return {"step": key, "code": "interval", "wake_at": wake_at, "sentence": sentence}
+
+
 def _step(row: Any, task: Any, ahead: int) -> dict[str, Any] | None:
     key, state = row["key"], json.loads(row["state"])
-    if "scope" in state or "fan" in state or row["reason"] == "concurrency":
+    if "loop" in state and row["reason"] == "interval":
+        return _interval(key, state)
+    if not {"scope", "fan", "loop"}.isdisjoint(state) or row["reason"] == "concurrency":
         return None
     part: dict[str, Any] = {"step": key, "code": row["reason"] or row["status"], "attempt": row["attempt"]}
     wake_at = to_rfc3339(state["wake_at"]) if state.get("wake_at") else None

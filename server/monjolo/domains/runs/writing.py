@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from monjolo.domains.runs import codec, repository, slots
+from monjolo.domains.runs import codec, repository, slots, waits
 from monjolo.domains.runs.changes import Changes
 from monjolo.domains.runs.models import Entry
 from monjolo.engine import events as facts
+from monjolo.engine.admission import queue_at
 from monjolo.engine.transitions import STEP_ENDED
 from monjolo.engine.types import RunHead, StepStatus
 from monjolo.kit import json
@@ -37,6 +38,7 @@ def write(connection: Connection, changed: Iterable[Changes], group: str) -> tup
     _write_timers(connection, winners)
     told = _write_inbox(connection, winners)
     told = slots.settle(connection, winners) or told
+    told = waits.settle(connection, winners) or told
     return losers, told
 
 
@@ -67,12 +69,13 @@ def _write_tasks(connection: Connection, winners: list[Changes], group: str) -> 
     put, started, gone = [], [], []
     for changes in winners:
         run_id, flow_id, at = changes.entry.state.run_id, changes.entry.flow.flow_id, changes.at
+        priority = changes.entry.priority
         for key, order in changes.dispatches.items():
             direct = key in changes.direct
             put.append(
                 (run_id, key, order.token, order.attempt, flow_id, group, "dispatched" if direct else "ready",
-                 int(order.alone), int(order.at_most_once), json.dumps(order.inputs), order.not_after, at,
-                 at if direct else None)
+                 priority, int(order.alone), int(order.at_most_once), json.dumps(order.inputs), order.not_after, at,
+                 queue_at(priority, at), at if direct else None)
             )  # fmt: skip
         started += changes.started
         gone += [
@@ -117,8 +120,8 @@ def _write_inbox(connection: Connection, winners: list[Changes]) -> bool:
     return bool(rows)
 
 
-def put_run_event(connection: Connection, entry: Entry, head: RunHead, at: int) -> None:
-    """The internal event that a run has ended, for the flows that wait for it."""
+def put_run_event(connection: Connection, entry: Entry, head: RunHead, at: int) -> bool:
+    """The internal event that a run has ended, for who waits for it; True when a run was told of it."""
     data = {
         "flow": entry.flow.slug,
         "run": entry.state.run_id,
@@ -129,8 +132,9 @@ def put_run_event(connection: Connection, entry: Entry, head: RunHead, at: int) 
         "error": codec.error_to_json(head.error),
         "depth": event_depth(entry) + 1,
     }
-    kind = f"run.{head.status}"
-    repository.put_event(connection, (new_id(), entry.workspace_id, kind, json.dumps(data), "platform", at))
+    kind, event_id = f"run.{head.status}", new_id()
+    repository.put_event(connection, (event_id, entry.workspace_id, kind, json.dumps(data), "platform", at))
+    return waits.tell(connection, entry.workspace_id, event_id, kind, at)
 
 
 def event_depth(entry: Entry) -> int:

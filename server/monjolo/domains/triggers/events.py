@@ -8,13 +8,15 @@ from typing import Any
 
 import structlog
 
+from monjolo.domains.runs import waits
+from monjolo.domains.runs.evaluation import event_names
 from monjolo.domains.runs.models import NewRun
 from monjolo.domains.triggers import repository
 from monjolo.domains.triggers.models import SECONDS_REMEMBERED, InternalEvent, Runs, Trigger
 from monjolo.domains.triggers.wishes import Declined, Wishes
 from monjolo.kit.errors import MonjoloError
 from monjolo.kit.ids import new_id
-from monjolo.kit.time import SECOND, Clock, to_rfc3339
+from monjolo.kit.time import SECOND, Clock
 from monjolo.storage.port import Connection, Database
 
 _log = structlog.get_logger("monjolo.triggers")
@@ -50,6 +52,7 @@ class EventService:
                 if earlier is not None:
                     return earlier
             repository.insert_event(connection, event)
+            waits.tell(connection, workspace_id, event.id, event.type, event.at)
             return None
 
         earlier = await self._database.write(work)
@@ -79,7 +82,7 @@ class EventService:
     async def _wish(self, trigger: Trigger, event: InternalEvent) -> NewRun | None:
         facts = {"type": "event", "id": trigger.name, "event": event.type, "event_id": event.id}
         try:
-            wish = await self._wishes.of(trigger, facts, event_names(event))
+            wish = await self._wishes.of(trigger, facts, event_names(_as_told(event)))
         except MonjoloError as error:
             wish = Declined(error.code, error.detail)
         if not isinstance(wish, Declined):
@@ -116,7 +119,5 @@ def _depth(event: InternalEvent) -> int:
     return depth if isinstance(depth, int) else 0
 
 
-def event_names(event: InternalEvent) -> dict[str, Any]:
-    """What a flow sees as `event`: the data's own fields, and beside them what the event is."""
-    about = {"id": event.id, "type": event.type, "source": event.source, "at": to_rfc3339(event.at)}
-    return {**about, **event.data, "data": event.data}
+def _as_told(event: InternalEvent) -> dict[str, Any]:
+    return waits.event_of(event.id, event.type, event.source, event.at, event.data)

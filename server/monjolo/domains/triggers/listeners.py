@@ -20,7 +20,7 @@ class EventListeners:
         self._known = await self._database.read(repository.listened_events)
 
     def forget(self) -> None:
-        """Triggers may have changed: until they are read again, every event counts as wanted."""
+        """Triggers and versions may have changed: until they are read again, every event counts as wanted."""
         self._known = None
         self.stale.set()
 

@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from monjolo.domains.flows.models import FlowHead
+from monjolo.domains.runs import waits
 from monjolo.domains.triggers import repository
-from monjolo.domains.triggers.models import Trigger
+from monjolo.domains.triggers.models import InternalEvent, Trigger
 from monjolo.domains.triggers.timetable import TIMED, timetable
 from monjolo.kit.errors import Conflict, InvalidInput, Problem
 from monjolo.kit.ids import new_id
@@ -39,6 +40,11 @@ class TriggerRegistry:
 
     def remove(self, connection: Connection, flow_id: str) -> None:
         repository.delete(connection, [trigger.id for trigger in repository.list_of_flow(connection, flow_id)])
+
+    def tell(self, connection: Connection, workspace_id: str, event: str, data: Mapping[str, Any], now: int) -> None:
+        told = InternalEvent(new_id(), workspace_id, event, dict(data), "flows", now)
+        repository.insert_event(connection, told)
+        waits.tell(connection, workspace_id, told.id, event, now)
 
 
 def _row(flow: FlowHead, config: dict[str, Any], known: Trigger | None, now: int) -> Trigger:

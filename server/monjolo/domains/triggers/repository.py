@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
-from monjolo.domains.triggers.models import InternalEvent, TickRow, Trigger
+from monjolo.domains.triggers.models import Backfill, InternalEvent, TickRow, Trigger
 from monjolo.kit import json
 from monjolo.storage.port import Connection, Row
 
@@ -65,11 +66,17 @@ def list_for_event(connection: Connection, workspace_id: str, types: Sequence[st
 
 
 def listened_events(connection: Connection) -> frozenset[tuple[str, str]]:
-    """(workspace, event type) of every event that some flow waits for."""
-    rows = connection.execute(
+    """(workspace, event type) of every event that some flow, or a step of any version of one, waits for."""
+    triggers = connection.execute(
         "SELECT DISTINCT workspace_id, event FROM triggers WHERE event IS NOT NULL AND enabled = 1"
     )
-    return frozenset((row[0], row[1]) for row in rows)
+    found = {(row[0], row[1]) for row in triggers.fetchall()}
+    versions = connection.execute(
+        "SELECT DISTINCT f.workspace_id, v.awaits FROM flow_versions v JOIN flows f ON f.id = v.flow_id"
+        " WHERE v.awaits IS NOT NULL"
+    )
+    found |= {(row[0], event) for row in versions.fetchall() for event in json.loads(row[1])}
+    return frozenset(found)
 
 
 def list_due(connection: Connection, low: int, high: int, limit: int) -> list[Trigger]:
@@ -170,6 +177,65 @@ def list_ticks(
     return [(_tick(row), row["name"]) for row in connection.execute(sql, values).fetchall()]
 
 
+def find_tick(connection: Connection, trigger_id: str, instant: int) -> TickRow | None:
+    sql = f"SELECT {_TICK} FROM ticks WHERE trigger_id = ? AND instant = ?"  # noqa: S608
+    row = connection.execute(sql, (trigger_id, instant)).fetchone()
+    return _tick(row) if row else None
+
+
+def list_runless_ticks(
+    connection: Connection, trigger_ids: Sequence[str], *, low: int | None, high: int | None,
+    statuses: Sequence[str], after: tuple[int, str] | None, limit: int,
+) -> list[TickRow]:  # fmt: skip
+    """Ticks in [low, high) that made no run, the oldest first."""
+    found: list[TickRow] = []
+    marks = ", ".join("?" for _ in statuses)
+    first, last = after or (-(2**62), "")
+    for trigger_id in trigger_ids:
+        sql = (
+            f"SELECT {_TICK} FROM ticks WHERE trigger_id = ? AND instant >= ? AND instant < ? AND run_id IS NULL"  # noqa: S608
+            f" AND status IN ({marks}) AND (instant > ? OR (instant = ? AND trigger_id > ?)) ORDER BY instant LIMIT ?"
+        )
+        bounds = (max(first, -(2**62) if low is None else low), 2**62 if high is None else high)
+        rows = connection.execute(sql, (trigger_id, *bounds, *statuses, first, first, last, limit))
+        found += [_tick(row) for row in rows.fetchall()]
+    return sorted(found, key=lambda tick: (tick.instant, tick.trigger_id))[:limit]
+
+
+def catch_up_tick(
+    connection: Connection, trigger_id: str, instant: int, row: tuple[str, str | None, str, int]
+) -> bool:
+    """Give a tick that made no run another (status, run, reason, decided_at); False when it has a run by now."""
+    done = connection.execute(
+        "UPDATE ticks SET status = ?, late = 1, run_id = ?, reason = ?, decided_at = ?"
+        " WHERE trigger_id = ? AND instant = ? AND run_id IS NULL",
+        (*row, trigger_id, instant),
+    )
+    return done.rowcount == 1
+
+
+def put_tick(connection: Connection, tick: TickRow) -> None:
+    """A new tick, or a new run for the one that there is."""
+    connection.execute(
+        f"INSERT INTO ticks ({_TICK}) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (trigger_id, instant) DO UPDATE"  # noqa: S608
+        " SET status = excluded.status, late = excluded.late, run_id = excluded.run_id, reason = excluded.reason,"
+        " decided_at = excluded.decided_at",
+        (tick.trigger_id, tick.instant, tick.flow_id, tick.status, int(tick.late), tick.run_id, tick.reason,
+         tick.decided_at),
+    )  # fmt: skip
+
+
+def runs_of_ticks(
+    connection: Connection, trigger_id: str, low: int, high: int
+) -> dict[int, tuple[str | None, str | None]]:
+    """(run, its status) of each instant from `low` to `high` that has a tick; no status: the run is no more."""
+    sql = (
+        "SELECT t.instant, t.run_id, r.status FROM ticks t LEFT JOIN runs r ON r.id = t.run_id"
+        " WHERE t.trigger_id = ? AND t.instant >= ? AND t.instant <= ?"
+    )
+    return {row[0]: (row[1], row[2]) for row in connection.execute(sql, (trigger_id, low, high)).fetchall()}
+
+
 def _tick(row: Row) -> TickRow:
     return TickRow(
         trigger_id=row["trigger_id"],
@@ -238,3 +304,75 @@ def close_event(connection: Connection, event_id: str, now: int) -> bool:
     """False when somebody else has dealt with it."""
     done = connection.execute("UPDATE events SET done_at = ? WHERE id = ? AND done_at IS NULL", (now, event_id))
     return done.rowcount == 1
+
+
+# --- backfills ----------------------------------------------------------------------------------------------
+
+
+def find_trigger(connection: Connection, trigger_id: str) -> Trigger | None:
+    row = connection.execute(f"SELECT {_TRIGGER} FROM triggers WHERE id = ?", (trigger_id,)).fetchone()  # noqa: S608
+    return _trigger(row) if row else None
+
+
+def insert_backfill(connection: Connection, backfill: Backfill) -> None:
+    names = [field.name for field in fields(Backfill)]
+    values = {name: getattr(backfill, name) for name in names}
+    connection.execute(
+        f"INSERT INTO backfills ({', '.join(names)}) VALUES ({', '.join(f':{name}' for name in names)})",  # noqa: S608
+        {**values, "config": json.dumps(backfill.config)},
+    )
+
+
+def _backfill(row: Row) -> Backfill:
+    values = {field.name: row[field.name] for field in fields(Backfill)}
+    return Backfill(**{**values, "config": json.loads(row["config"])})
+
+
+def find_backfill(connection: Connection, flow_id: str, backfill_id: str) -> Backfill | None:
+    sql = "SELECT * FROM backfills WHERE flow_id = ? AND id = ?"
+    row = connection.execute(sql, (flow_id, backfill_id)).fetchone()
+    return _backfill(row) if row else None
+
+
+def list_backfills(connection: Connection, flow_id: str, before: str | None, limit: int) -> list[Backfill]:
+    """The newest first."""
+    sql = "SELECT * FROM backfills WHERE flow_id = ? AND id < ? ORDER BY id DESC LIMIT ?"
+    rows = connection.execute(sql, (flow_id, before or "~", limit))
+    return [_backfill(row) for row in rows.fetchall()]
+
+
+def list_open_backfills(connection: Connection) -> list[Backfill]:
+    """Those that are not finished, and those with runs that are not known to have ended."""
+    rows = connection.execute(
+        "SELECT * FROM backfills WHERE finished_at IS NULL UNION"
+        " SELECT b.* FROM backfills b WHERE b.id IN (SELECT DISTINCT backfill_id FROM backfill_runs) ORDER BY id"
+    )
+    return [_backfill(row) for row in rows.fetchall()]
+
+
+def move_backfill(connection: Connection, backfill: Backfill) -> bool:
+    """Store how far it has come, if nobody else has moved it since it was read at this revision."""
+    done = connection.execute(
+        "UPDATE backfills SET state = ?, reason = ?, place = ?, started = ?, passed = ?, declined = ?,"
+        " succeeded = ?, failed = ?, finished_at = ?, revision = revision + 1 WHERE id = ? AND revision = ?",
+        (backfill.state, backfill.reason, backfill.place, backfill.started, backfill.passed, backfill.declined,
+         backfill.succeeded, backfill.failed, backfill.finished_at, backfill.id, backfill.revision),
+    )  # fmt: skip
+    return done.rowcount == 1
+
+
+def runs_of_backfill(connection: Connection, backfill_id: str) -> dict[str, str | None]:
+    """The status of each of its runs that was not known to have ended; None for one that is no more."""
+    rows = connection.execute(
+        "SELECT b.run_id, r.status FROM backfill_runs b LEFT JOIN runs r ON r.id = b.run_id"
+        " WHERE b.backfill_id = ?",
+        (backfill_id,),
+    )
+    return {row[0]: row[1] for row in rows.fetchall()}
+
+
+def put_backfill_runs(connection: Connection, backfill_id: str, begun: Iterable[str], ended: Iterable[str]) -> None:
+    pairs = [(backfill_id, run_id) for run_id in ended]
+    connection.executemany("DELETE FROM backfill_runs WHERE backfill_id = ? AND run_id = ?", pairs)
+    pairs = [(backfill_id, run_id) for run_id in begun]
+    connection.executemany("INSERT INTO backfill_runs (backfill_id, run_id) VALUES (?, ?)", pairs)
