@@ -18,6 +18,11 @@ from tests.chaos.sink import Sink
 
 ORPHAN_SECONDS = 10.0
 MODULE = Path(__file__).with_name("steps.py")
+SETTINGS = {
+    "MONJOLO_EGRESS_ALLOW": "127.0.0.1/32",
+    "MONJOLO_RETENTION_RUNS": "1000000",
+    "MONJOLO_LOG_LEVEL": "info",
+}
 
 
 @dataclass(slots=True)
@@ -79,12 +84,7 @@ async def begin(folder: Path, port: int, seed: int, scale: float) -> World:
     """A fresh platform with the module and the flows of the tests."""
     sink = Sink()
     await sink.start()
-    settings = {
-        "MONJOLO_EGRESS_ALLOW": "127.0.0.1/32",
-        "MONJOLO_RETENTION_RUNS": "1000000",
-        "MONJOLO_LOG_LEVEL": "info",
-    }
-    platform = Platform(folder, port, settings)
+    platform = Platform(folder, port, SETTINGS)
     modules = platform.data / "modules"
     modules.mkdir(parents=True)
     (modules / "chaos.py").write_text(MODULE.read_text())
