@@ -32,7 +32,7 @@ _METHODS = ("get", "post", "put", "patch", "delete")
 
 
 def page() -> str:
-    document = asyncio.run(_document())
+    document = asyncio.run(document())
     found = [
         (operation.get("tags", ["other"])[0], path, method, operation)
         for path, operations in document["paths"].items()
@@ -56,7 +56,7 @@ def _about(operation: dict[str, Any]) -> str:
     return about + (" *open*" if operation.get("security") == [] else "")
 
 
-async def _document() -> dict[str, Any]:
+async def document() -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(data=Path(folder))
         await asyncio.to_thread(prepare, settings.database_file, 0)

@@ -57,13 +57,14 @@ def openapi_document(
     """The document for these routes; operations outside `public` name the credentials they take."""
     document = get_openapi(title="Monjolo", version=version, description=_DESCRIPTION, routes=contexts)
     paths: dict[str, Any] = document.setdefault("paths", {})
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
     templates: dict[tuple[str, str], str] = {}
     for context in contexts:
         route = context.original_route
         for method in context.methods or ():
             templates[(method.lower(), context.path_format or "")] = context.path or ""
             if isinstance(route, RawRoute) and route.openapi is not None and method != "HEAD":
-                paths.setdefault(context.path_format or "", {})[method.lower()] = dict(route.openapi)
+                paths.setdefault(context.path_format or "", {})[method.lower()] = _hoisted(route.openapi, schemas)
     for path, operations in paths.items():
         for method, operation in operations.items():
             template = templates.get((method, path), path)
@@ -72,10 +73,22 @@ def openapi_document(
             answers = operation.setdefault("responses", {})
             answers.pop("422", None)
             answers["4XX"] = _ANSWER
-    components = document.setdefault("components", {})
-    schemas = components.setdefault("schemas", {})
     for name in _FASTAPI_ERRORS:
         schemas.pop(name, None)
     schemas["Problem"] = _PROBLEM
-    components["securitySchemes"] = _SCHEMES
+    document["components"]["securitySchemes"] = _SCHEMES
     return document
+
+
+def _hoisted(node: Any, schemas: dict[str, Any]) -> Any:
+    """A copy whose own `$defs` are moved into `schemas`: a reference counts from the root of the document."""
+    if isinstance(node, list):
+        return [_hoisted(each, schemas) for each in node]
+    if not isinstance(node, dict):
+        return node
+    for name, schema in node.get("$defs", {}).items():
+        schemas[name] = _hoisted(schema, schemas)
+    copy = {key: _hoisted(value, schemas) for key, value in node.items() if key != "$defs"}
+    if isinstance(reference := copy.get("$ref"), str):
+        copy["$ref"] = reference.replace("#/$defs/", "#/components/schemas/")
+    return copy
