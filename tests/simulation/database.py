@@ -75,6 +75,8 @@ class SlotRow:
     key: str
     slot: str
     limit: int
+    queue_at: int = 0
+    asked_at: int = 0
     held: bool = False
 
 

@@ -1,13 +1,58 @@
-"""Who gets a concurrency slot. There is no counter: what is held is what the rows say."""
+"""Who gets a concurrency slot, who may wait for one, and whose turn comes first.
+
+There is no counter: what is held and what waits is what the rows say.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
+from monjolo.engine.commands import AcquireSlot
+from monjolo.engine.types import SECOND, Duration, Instant
+
+DEFAULT_PRIORITY = 50
+AGEING: Duration = 60 * SECOND  # of waiting weighs as much as one point of priority
 Waiter = TypeVar("Waiter")
+
+
+def queue_at(priority: int, at: Instant) -> Instant:
+    """Whoever has the least of it is next: the instant it came, a minute earlier for each point of priority.
+
+    It never changes, so that waiting makes up for priority without anybody counting.
+    """
+    return at - priority * AGEING
 
 
 def next_holders(limit: int, held: int, waiters: Sequence[Waiter]) -> Sequence[Waiter]:
     """The waiters, in their order, that may hold a slot now."""
     return waiters[: max(0, limit - held)]
+
+
+class Leaving(NamedTuple):
+    """Who may not wait: `newcomer`, the `oldest` that wait (`many` of them), or the runs of all `others`."""
+
+    who: str
+    how: str  # skip | fail | full | coalesced | superseded
+    many: int = 1
+
+
+def places(ask: AcquireSlot) -> int | None:
+    """How many may wait for the slot, when this one does; None: any number."""
+    if ask.on_limit in ("skip", "fail"):
+        return 0
+    return ask.max_queued if ask.coalesce == "none" else ask.max_queued or 1
+
+
+def who_leaves(ask: AcquireSlot, waiting: int) -> Leaving | None:
+    """What follows when one that asked was not let in; `waiting` counts those that wait now, itself included."""
+    if ask.on_limit == "cancel_running":
+        return Leaving("others", "superseded")
+    free = places(ask)
+    if free is None or waiting <= free:
+        return None
+    if ask.on_limit != "queue":
+        return Leaving("newcomer", ask.on_limit)
+    if ask.coalesce == "newest":
+        return Leaving("oldest", "coalesced", waiting - free)
+    return Leaving("newcomer", "coalesced" if ask.coalesce == "oldest" else "full")

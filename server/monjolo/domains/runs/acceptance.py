@@ -19,6 +19,7 @@ from monjolo.domains.runs.models import Entry, NewRun, PreparedRun
 from monjolo.domains.runs.numbers import Numbers
 from monjolo.engine import commands as orders
 from monjolo.engine import events as facts
+from monjolo.engine.admission import DEFAULT_PRIORITY
 from monjolo.engine.decide import decide
 from monjolo.engine.draft import Decision
 from monjolo.engine.evolve import evolve
@@ -152,7 +153,9 @@ class Acceptance:
         )
         parent = new.parent
         root = parent.root_run_id if parent else run_id
-        entry = Entry(state, 0, flow, flow.workspace_id, number, parent, root, trigger_type)
+        entry = Entry(
+            state, 0, flow, flow.workspace_id, number, parent, root, trigger_type, priority=_priority(new, flow)
+        )
         decision = decide(state, facts.RunCreated(now), self._evaluators.of(flow.compiled))
         if any(isinstance(order, orders.StartChild) for order in decision.commands):
             decision = Decision()  # a sub-flow at the very start: the orchestrator decides, from the inbox
@@ -168,6 +171,13 @@ def _reused(new: NewRun) -> dict[str, tuple[StepStatus, Any]]:
     if new.repeat is None:
         return {}
     return {key: (StepStatus(status), output) for key, (status, output) in new.repeat.reused.items()}
+
+
+def _priority(new: NewRun, flow: CompiledFlow) -> int:
+    for given in (new.priority, flow.compiled.priority):
+        if given is not None:
+            return given
+    return DEFAULT_PRIORITY if new.parent is None else new.parent.priority
 
 
 def _idempotency(new: NewRun, flow: CompiledFlow, inputs: dict[str, Any]) -> tuple[str, str, str] | None:
@@ -190,6 +200,7 @@ def _row(new: NewRun, entry: Entry, labels: Mapping[str, str], now: int) -> dict
         "status": str(head.status),
         "reason": head.reason,
         "seed": state.seed,
+        "priority": entry.priority,
         "trigger_type": entry.trigger_type,
         "trigger": json.dumps(state.context["trigger"]),
         "inputs": json.dumps(state.inputs),

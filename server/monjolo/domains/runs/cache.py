@@ -83,6 +83,7 @@ class RunCache:
             parent,
             run["root_run_id"],
             run["trigger_type"],
+            priority=run["priority"],
         )
 
 

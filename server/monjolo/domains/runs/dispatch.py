@@ -1,6 +1,7 @@
 """Tasks on their way to workers: a bounded window at the broker, the backlog in the database.
 
-Refills go round by flow, so that one flow's hundred thousand runs do not starve another's one.
+Refills take the highest priority first and go round by flow, so that one flow's hundred thousand runs do not starve
+another's one. A minute of waiting makes up for a point of priority, so that nobody is starved by others' priority.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from monjolo.domains.flows.service import FlowsService
 from monjolo.domains.runs import repository
 from monjolo.domains.runs.restored import InDoubt
 from monjolo.engine import graph
+from monjolo.engine.admission import queue_at
 from monjolo.kit import json
 from monjolo.kit.errors import MonjoloError, Unavailable
 from monjolo.kit.ids import new_id
@@ -32,6 +34,7 @@ TASKS_PER_MESSAGE = 32
 SHORT = 100 * MILLISECOND
 _REMEMBERED = 100
 _EARLY = 10_000
+_FOREVER = 2**62
 _TROUBLE_SECONDS = 1.0
 
 TaskName = tuple[str, str, int]  # run id, key, token
@@ -299,15 +302,10 @@ class Dispatcher:
         now = self._clock.now()
         turn, group = self._turn, self._group
 
-        def take(connection: Connection) -> tuple[list[Any], bool, str]:
-            rows, left, last = _next_round(connection, group, turn, room)
-            repository.mark_dispatched(connection, now, [(r["run_id"], r["key"], r["token"]) for r in rows])
-            return rows, left, last
-
         self._reserved += room
         self._backlog = False
         try:
-            rows, left, self._turn = await self._database.write(take)
+            rows, left, self._turn = await self._database.write(lambda c: _next_round(c, group, turn, room, now))
             self._backlog = self._backlog or left
             pending = [task for row in rows if (task := await self._pending(row)) is not None]
         finally:
@@ -334,21 +332,40 @@ class Dispatcher:
         )
 
 
-def _next_round(connection: Connection, group: str, turn: str, room: int) -> tuple[list[Any], bool, str]:
-    """Up to `room` ready tasks, an equal share of each flow, beginning after the flow `turn`."""
-    flows = repository.ready_flows(connection, group)
-    if not flows:
-        return [], False, turn
-    flows = [flow for flow in flows if flow > turn] + [flow for flow in flows if flow <= turn]
-    share = max(1, room // len(flows))
+def _next_round(connection: Connection, group: str, turn: str, room: int, now: int) -> tuple[list[Any], bool, str]:
+    """Up to `room` ready tasks, now dispatched: those of the highest priority that waits, and whatever made up for
+    it by waiting; in equal shares of each flow, beginning after the flow `turn`. Then those below.
+    """
     rows: list[Any] = []
-    left = False
-    for flow in flows:
-        if len(rows) >= room:
-            left = True
-            break
-        found = repository.ready_tasks(connection, group, flow, min(share, room - len(rows)))
-        left = left or len(found) == share
+    while len(rows) < room:
+        heads = repository.ready_flows(connection, group)
+        if not heads:
+            return rows, False, turn
+        first = max(heads, key=lambda head: head["priority"])
+        until = queue_at(first["priority"], now)
+        if first["queue_at"] > until:  # the clock was put back
+            until = _FOREVER
+        flows = [head["flow_id"] for head in heads if head["queue_at"] <= until]
+        flows = [flow for flow in flows if flow > turn] + [flow for flow in flows if flow <= turn]
+        found, turn = _shares(connection, group, flows, turn, until, room - len(rows), now)
         rows += found
-        turn = flow
-    return rows, left, turn
+    return rows, True, turn
+
+
+def _shares(
+    connection: Connection, group: str, flows: list[str], turn: str, until: int, room: int, now: int
+) -> tuple[list[Any], str]:
+    """An equal share of each; what one flow leaves of it is for the others."""
+    rows: list[Any] = []
+    while flows and len(rows) < room:
+        share, more = max(1, (room - len(rows)) // len(flows)), []
+        for flow in flows[: room - len(rows)]:
+            found = repository.ready_tasks(connection, group, flow, until, share)
+            repository.mark_dispatched(connection, now, [(row["run_id"], row["key"], row["token"]) for row in found])
+            rows += found
+            if found:
+                turn = flow
+            if len(found) == share:
+                more.append(flow)
+        flows = more
+    return rows, turn

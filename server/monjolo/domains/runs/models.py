@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from monjolo.domains.flows.models import CompiledFlow
+from monjolo.engine.admission import DEFAULT_PRIORITY
 from monjolo.engine.draft import Decision
 from monjolo.engine.types import State
 
@@ -26,6 +27,7 @@ class NewRun:
     idempotency_key: str | None = None
     parent: ParentStep | None = None
     repeat: Repeat | None = None
+    priority: int | None = None  # the flow's, when nobody says otherwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,7 @@ class ParentStep:
     token: int
     root_run_id: str
     depth: int
+    priority: int = DEFAULT_PRIORITY  # of the run that it belongs to; asked for at acceptance alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,7 @@ class Entry:
     root_run_id: str = ""
     trigger_type: str = "manual"
     context_text: str = ""
+    priority: int = DEFAULT_PRIORITY
 
 
 @dataclass(slots=True)
