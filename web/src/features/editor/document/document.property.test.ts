@@ -1,5 +1,5 @@
 /** EDIT-1: a change means what was asked, and touches no line that it need not. */
-import { array, assert, constantFrom, dictionary, letrec, nat, oneof, pre, property } from 'fast-check';
+import { array, assert, constantFrom, dictionary, letrec, nat, oneof, pre, property, string, tuple } from 'fast-check';
 import { parse } from 'yaml';
 import { describe, expect, test } from 'vitest';
 import { insertAt, moveItem, removeAt, renameKey, same, setAt } from './edit';
@@ -65,9 +65,9 @@ const { value } = letrec<{ value: Json }>((tie) => ({
     { weight: 3, arbitrary: dictionary(constantFrom(...KEYS), tie('value'), { maxKeys: 4 }) },
   ),
 }));
-const someDocument = fc
-  .tuple(dictionary(constantFrom(...KEYS), value, { minKeys: 1, maxKeys: 5 }), nat())
-  .map(([content, seed]) => written(content as { [key: string]: Json }, seed));
+const someDocument = tuple(dictionary(constantFrom(...KEYS), value, { minKeys: 1, maxKeys: 5 }), nat()).map(
+  ([content, seed]) => written(content as { [key: string]: Json }, seed),
+);
 
 function pathsOf(node: Json, path: Path = []): Path[] {
   if (node === null || typeof node !== 'object') return [path];
