@@ -53,7 +53,6 @@ from monjolo.domains.runs.sealer import TaskSealer
 from monjolo.domains.runs.service import RunsService
 from monjolo.domains.runs.workers import WorkersBook
 from monjolo.domains.triggers import endpoints as trigger_endpoints
-from monjolo.domains.triggers import tick_endpoints
 from monjolo.domains.triggers.backfill import BackfillService
 from monjolo.domains.triggers.catch_up import CatchUpService
 from monjolo.domains.triggers.clockwork import Clockwork
@@ -73,6 +72,7 @@ from monjolo.domains.users.setup import SetUp
 from monjolo.domains.users.tokens import TokenSigner
 from monjolo.http.app import API, create_app
 from monjolo.http.auth import Authentication
+from monjolo.http.dashboard import Dashboard
 from monjolo.http.limits import RateLimiter
 from monjolo.kit.errors import MonjoloError
 from monjolo.kit.time import SECOND, SystemClock
@@ -132,6 +132,13 @@ def shipped(name: str) -> Path:
     """The folder of built-in modules or recipes: in the package, or in the repository it is developed in."""
     inside = Path(monjolo.__file__).parent / "_shipped" / name
     return inside if inside.is_dir() else Path(monjolo.__file__).parents[2] / name
+
+
+def built_dashboard(public_url: str | None) -> Dashboard | None:
+    """From the package, or from the repository it is developed in; None where nobody has built it."""
+    folder = shipped("web")
+    dashboard = Dashboard(folder / "dist" if (folder / "package.json").is_file() else folder, public_url)
+    return dashboard if dashboard.built else None
 
 
 def task_limits(settings: Settings) -> Limits:
@@ -316,8 +323,9 @@ class _Wiring:
                 self.runs, self.flows, self.logs, self.workers, base.blobs, base.bus, base.database, base.clock
             ),
             flow_endpoints.router(self.flows),
-            trigger_endpoints.router(TriggersService(base.database, base.clock), self.webhooks, self.events),
-            tick_endpoints.router(self.catch_up, self.backfills),
+            trigger_endpoints.router(
+                TriggersService(base.database, base.clock), self.webhooks, self.events, self.catch_up, self.backfills
+            ),
             module_endpoints.router(modules),
             connection_endpoints.router(self.connections, VariableService(base.database, base.clock)),
             audit_endpoints.router(base.database),
@@ -347,6 +355,7 @@ class _Wiring:
             metrics_open=settings.http.open_metrics,
             measure=base.metrics.measure_request,
             body_limits={f"{API}/hooks/{{path:path}}": settings.http.webhook_body_limit},
+            dashboard=built_dashboard(settings.public_url),
         )
         app.state.platform_url = self.url
         retention = Retention(

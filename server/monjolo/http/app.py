@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from monjolo.http.auth import PUBLIC, Authentication
 from monjolo.http.compression import Compression
+from monjolo.http.dashboard import DOORS, Dashboard
 from monjolo.http.envelope import Envelope, Measure
 from monjolo.http.gate import gated
 from monjolo.http.hot import add_hot_route, json_response
@@ -48,16 +49,17 @@ def create_app(
     metrics_open: bool = False,
     measure: Measure | None = None,
     body_limits: Mapping[str, int] | None = None,
+    dashboard: Dashboard | None = None,
 ) -> Starlette:
     """The whole HTTP face of the platform.
 
     `routers` stand under /api/v1, `root_routers` at the root. `ready` says what is not ready; `exposition`
     gives the metrics' text and its content type, read with system:read, or by anyone when `metrics_open`.
-    `body_limits`: bytes by template, beside those of `BODY_LIMITS`.
+    `body_limits`: bytes by template, beside those of `BODY_LIMITS`. `dashboard`: None where it is not built.
     The routes are FastAPI's; the application around them is Starlette's, so that every route, whatever made
     it, is put behind its gate by one piece of code, and a request passes no layer that it does not need.
     """
-    public = PUBLIC | ({("GET", "/metrics")} if metrics_open else set())
+    public = PUBLIC | ({("GET", "/metrics")} if metrics_open else set()) | (DOORS if dashboard else set())
     system = _system_router(ready, exposition, None if metrics_open else "system:read")
     contexts: list[RouteContext] = []
 
@@ -67,7 +69,7 @@ def create_app(
         return json.dumpb(openapi_document(contexts, version, public))
 
     prefixed = [*((API, router) for router in routers), ("", system)]
-    prefixed += [("", pages_router(API, document))]
+    prefixed += [("", pages_router(API, document, dashboard))]
     prefixed += [("", router) for router in root_routers]
     routes, found = gated(
         prefixed, authentication, public=frozenset(public), body_limits=BODY_LIMITS | dict(body_limits or {})
