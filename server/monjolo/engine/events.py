@@ -114,7 +114,7 @@ class EventArrived:
     key: str
     token: int
     told: Instant
-    event: Json  # id, type, source, at, data
+    about: Json  # id, type, source, at, data
 
 
 @dataclass(frozen=True, slots=True)

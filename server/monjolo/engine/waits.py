@@ -13,16 +13,16 @@ def arrived(draft: Draft, key: str, step: StepState, event: events.EventArrived)
     wait = draft.step_plan(key).wait
     assert wait is not None
     if wait.when is not None:
-        admitted = draft.evaluate(wait.when, key, given={"event": event.event})
+        admitted = draft.evaluate(wait.when, key, given={"event": event.about})
         if isinstance(admitted, Failure):
-            details = {"code": admitted.code, "event": event.event["id"]}
+            details = {"code": admitted.code, "event": event.about["id"]}
             error = Error("ExpressionError", f"when: {admitted.message}", step=key, details=details)
             draft.put(key, step, step._replace(error=error))
             return
         if admitted.value is not True:
             return
     draft.head = draft.head._replace(heard=max(draft.head.heard, event.told))
-    steps.end(draft, key, StepStatus.SUCCEEDED, output=event.event)
+    steps.end(draft, key, StepStatus.SUCCEEDED, output=event.about)
 
 
 def timed_out(draft: Draft, key: str, step: StepState) -> None:

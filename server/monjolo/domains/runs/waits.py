@@ -52,12 +52,12 @@ def _named(key: str, token: int, event_id: str, at: int) -> str:
 
 def read(connection: Connection, events: Sequence[facts.Event], now: int) -> list[facts.Event]:
     """What the inbox holds, with the events in it that it only names. It is heard of now, whenever it was told."""
-    ids = {event.event["id"]: None for event in events if isinstance(event, facts.EventArrived)}
+    ids = {event.about["id"]: None for event in events if isinstance(event, facts.EventArrived)}
     if not ids:
         return list(events)
     found = {row["id"]: row for row in repository.events_of(connection, list(ids))}
     return [
-        _whole(event, found.get(event.event["id"]), now) if isinstance(event, facts.EventArrived) else event
+        _whole(event, found.get(event.about["id"]), now) if isinstance(event, facts.EventArrived) else event
         for event in events
     ]
 
@@ -66,7 +66,7 @@ def _whole(event: facts.EventArrived, row: Any, now: int) -> facts.EventArrived:
     if row is None:  # retention took it away before anybody was there to hear it: it is nobody's
         return replace(event, at=now, token=-1)
     return replace(
-        event, at=now, event=event_of(row["id"], row["type"], row["source"], row["at"], json.loads(row["data"]))
+        event, at=now, about=event_of(row["id"], row["type"], row["source"], row["at"], json.loads(row["data"]))
     )
 
 
