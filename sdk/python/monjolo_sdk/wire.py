@@ -5,10 +5,11 @@ Times are microseconds since the epoch (UTC); durations are microseconds.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 PROTOCOL_VERSION = 1
+_NONE: dict[str, Any] = {}  # the default of what is read and never changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +25,7 @@ class Limits:
     output_bytes: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class Task(NamedTuple):
     """One attempt of one step, ready to run. (run_id, key, token) names it; `token` lets one report."""
 
     run_id: str
@@ -38,7 +38,7 @@ class Task:
     action: str
     inputs: dict[str, Any]  # secrets already put in
     secrets: tuple[str, ...] = ()  # values to mask wherever they appear
-    connections: dict[str, dict[str, Any]] = field(default_factory=dict)  # input name -> fields
+    connections: dict[str, dict[str, Any]] = _NONE  # input name -> fields
     flow: str = ""
     run_number: int = 0
     idempotency_key: str = ""
@@ -48,11 +48,10 @@ class Task:
     timeout: int | None = None
     not_after: int | None = None  # may not start later than this
     limits: Limits = Limits()
-    context: dict[str, Any] = field(default_factory=dict)  # what ctx.run shows
+    context: dict[str, Any] = _NONE  # what ctx.run shows
 
 
-@dataclass(frozen=True, slots=True)
-class TaskMessage:
+class TaskMessage(NamedTuple):
     """1 to 32 tasks that travel and are acknowledged together."""
 
     id: str
@@ -70,8 +69,27 @@ class TaskError:
     details: Any = None
 
 
-@dataclass(frozen=True, slots=True)
-class Started:
+class LogLine(NamedTuple):
+    at: int
+    level: str  # debug | info | warning | error | critical
+    stream: str  # log | stdout | stderr | system
+    text: str
+    fields: dict[str, Any] = _NONE
+
+
+class LogBatch(NamedTuple):
+    """Lines of one attempt, in order; `first` is the number of the first line, from 1."""
+
+    run_id: str
+    key: str
+    attempt: int
+    token: int
+    first: int
+    lines: tuple[LogLine, ...]
+    last: bool = False
+
+
+class Started(NamedTuple):
     run_id: str
     key: str
     token: int
@@ -79,8 +97,7 @@ class Started:
     at: int
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(NamedTuple):
     """`status`: succeeded | failed | timed_out | cancelled | crashed (the runner died)."""
 
     run_id: str
@@ -93,11 +110,11 @@ class Finished:
     output: Any = None
     error: TaskError | None = None
     artifacts: tuple[dict[str, Any], ...] = ()
-    state_writes: dict[str, Any] = field(default_factory=dict)
+    state_writes: dict[str, Any] = _NONE
+    log: LogBatch | None = None  # of a short log all lines: they are stored with the end, in one transaction
 
 
-@dataclass(frozen=True, slots=True)
-class Released:
+class Released(NamedTuple):
     """Not begun; dispatch it again."""
 
     run_id: str
@@ -108,8 +125,7 @@ class Released:
     reason: str = "behind_a_long_task"
 
 
-@dataclass(frozen=True, slots=True)
-class Redelivered:
+class Redelivered(NamedTuple):
     """The broker delivered it a second time; it was not run."""
 
     run_id: str
@@ -119,8 +135,7 @@ class Redelivered:
     at: int
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """An at_most_once task asks to start; it may only after a `permit` control message."""
 
     run_id: str
@@ -130,8 +145,7 @@ class Claim:
     at: int
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(NamedTuple):
     run_id: str
     key: str
     token: int
@@ -142,28 +156,6 @@ class Progress:
 
 
 Report = Started | Finished | Released | Redelivered | Claim | Progress
-
-
-@dataclass(frozen=True, slots=True)
-class LogLine:
-    at: int
-    level: str  # debug | info | warning | error | critical
-    stream: str  # log | stdout | stderr | system
-    text: str
-    fields: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class LogBatch:
-    """Lines of one attempt, in order; `first` is the number of the first line, from 1."""
-
-    run_id: str
-    key: str
-    attempt: int
-    token: int
-    first: int
-    lines: tuple[LogLine, ...]
-    last: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -227,6 +227,7 @@ class _Wiring:
             evaluators,
             self.dispatcher,
             self.leases,
+            self.logs,
             base.broker,
             base.clock,
             group=GROUP,

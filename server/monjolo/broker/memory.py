@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
 from typing import Generic, TypeVar
 
 from monjolo_sdk.wire import Cancel, Control, Heartbeat, LogBatch, Report, TaskMessage
@@ -103,7 +102,7 @@ class MemoryBroker:
             if len(tasks) == len(message.tasks):
                 return MemoryDelivery(message)
             if tasks:
-                return MemoryDelivery(replace(message, tasks=tasks))
+                return MemoryDelivery(message._replace(tasks=tasks))
 
     async def report(self, reports: Sequence[Report]) -> None:
         await self._reports.put(reports)

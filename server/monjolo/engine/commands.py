@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from monjolo.engine.types import Duration, Instant, Json
 
 
-@dataclass(frozen=True, slots=True)
-class Dispatch:
+class Dispatch(NamedTuple):
     key: str
     token: int
     attempt: int
@@ -19,21 +18,18 @@ class Dispatch:
     not_after: Instant | None
 
 
-@dataclass(frozen=True, slots=True)
-class CancelTask:
+class CancelTask(NamedTuple):
     key: str
     token: int
 
 
-@dataclass(frozen=True, slots=True)
-class Permit:
+class Permit(NamedTuple):
     key: str
     token: int
     worker: str
 
 
-@dataclass(frozen=True, slots=True)
-class StartTimer:
+class StartTimer(NamedTuple):
     """One per (key, kind): a newer one takes the place of the older."""
 
     key: str
@@ -42,13 +38,11 @@ class StartTimer:
     due_at: Instant
 
 
-@dataclass(frozen=True, slots=True)
-class ClearTimers:
+class ClearTimers(NamedTuple):
     key: str
 
 
-@dataclass(frozen=True, slots=True)
-class AwaitEvent:
+class AwaitEvent(NamedTuple):
     """From `since` on, an event of this type is told to the step; what was stored after it counts as well."""
 
     key: str
@@ -57,13 +51,11 @@ class AwaitEvent:
     since: Instant
 
 
-@dataclass(frozen=True, slots=True)
-class StopWaiting:
+class StopWaiting(NamedTuple):
     key: str
 
 
-@dataclass(frozen=True, slots=True)
-class AcquireSlot:
+class AcquireSlot(NamedTuple):
     key: str
     slot: str
     limit: int
@@ -72,14 +64,12 @@ class AcquireSlot:
     coalesce: str = "none"
 
 
-@dataclass(frozen=True, slots=True)
-class ReleaseSlot:
+class ReleaseSlot(NamedTuple):
     key: str
     slot: str
 
 
-@dataclass(frozen=True, slots=True)
-class StartChild:
+class StartChild(NamedTuple):
     key: str
     token: int
     flow: str
@@ -87,8 +77,7 @@ class StartChild:
     inputs: Json
 
 
-@dataclass(frozen=True, slots=True)
-class CancelChild:
+class CancelChild(NamedTuple):
     key: str
     child: str | None
     token: int

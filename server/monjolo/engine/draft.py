@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from monjolo.engine import graph
 from monjolo.engine.commands import Command
@@ -40,8 +40,7 @@ class View(Protocol):
     def error_for(self, key: str) -> Error | None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(NamedTuple):
     """From where an expression looks: the step `key`, and the error its handler or retry is about."""
 
     view: View
@@ -53,7 +52,7 @@ class Scope:
 Evaluate = Callable[[ExprId, Scope], Value | Failure]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Decision:
     """What changes, and what is to be done about it. `evolve` folds it into the state.
 

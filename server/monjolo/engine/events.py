@@ -5,47 +5,41 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from monjolo.engine.types import Error, Instant, Json
 
 
-@dataclass(frozen=True, slots=True)
-class RunCreated:
+class RunCreated(NamedTuple):
     at: Instant
 
 
-@dataclass(frozen=True, slots=True)
-class SlotGranted:
+class SlotGranted(NamedTuple):
     at: Instant
     key: str  # of the step; "" is the run itself
 
 
-@dataclass(frozen=True, slots=True)
-class SlotRefused:
+class SlotRefused(NamedTuple):
     at: Instant
     key: str
     how: str  # skip | fail | full | coalesced
     by: str | None = None  # the run that waits in its place
 
 
-@dataclass(frozen=True, slots=True)
-class TaskStarted:
+class TaskStarted(NamedTuple):
     at: Instant
     key: str
     token: int
 
 
-@dataclass(frozen=True, slots=True)
-class TaskClaimed:
+class TaskClaimed(NamedTuple):
     at: Instant
     key: str
     token: int
     worker: str
 
 
-@dataclass(frozen=True, slots=True)
-class TaskFinished:
+class TaskFinished(NamedTuple):
     at: Instant
     key: str
     token: int
@@ -57,8 +51,7 @@ class TaskFinished:
     retryable: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class TaskReleased:
+class TaskReleased(NamedTuple):
     at: Instant
     key: str
     token: int
@@ -66,15 +59,13 @@ class TaskReleased:
     worker: str = ""  # a doubled message has two holders; only the one that was permitted may give it back
 
 
-@dataclass(frozen=True, slots=True)
-class TaskRedelivered:
+class TaskRedelivered(NamedTuple):
     at: Instant
     key: str
     token: int
 
 
-@dataclass(frozen=True, slots=True)
-class TaskRefused:
+class TaskRefused(NamedTuple):
     """It may not be dispatched: a secret or connection it names is not there."""
 
     at: Instant
@@ -84,30 +75,26 @@ class TaskRefused:
     unknown: bool = False  # it may have run before the platform was restored
 
 
-@dataclass(frozen=True, slots=True)
-class DispatchLost:
+class DispatchLost(NamedTuple):
     at: Instant
     key: str
     token: int
 
 
-@dataclass(frozen=True, slots=True)
-class LeaseExpired:
+class LeaseExpired(NamedTuple):
     at: Instant
     key: str
     token: int
 
 
-@dataclass(frozen=True, slots=True)
-class TimerFired:
+class TimerFired(NamedTuple):
     at: Instant
     key: str
     kind: str  # retry | sleep | interval | timeout | queue_timeout | force_cancel
     token: int  # of an interval: the iteration that it comes before
 
 
-@dataclass(frozen=True, slots=True)
-class EventArrived:
+class EventArrived(NamedTuple):
     """An event of the type that a step waits for; `told` is when it was stored."""
 
     at: Instant
@@ -117,24 +104,21 @@ class EventArrived:
     about: Json  # id, type, source, at, data
 
 
-@dataclass(frozen=True, slots=True)
-class ChildAccepted:
+class ChildAccepted(NamedTuple):
     at: Instant
     key: str
     token: int
     child: str
 
 
-@dataclass(frozen=True, slots=True)
-class ChildRefused:
+class ChildRefused(NamedTuple):
     at: Instant
     key: str
     token: int
     error: Error
 
 
-@dataclass(frozen=True, slots=True)
-class ChildFinished:
+class ChildFinished(NamedTuple):
     at: Instant
     key: str
     token: int
@@ -143,8 +127,7 @@ class ChildFinished:
     error: Error | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CancelRequested:
+class CancelRequested(NamedTuple):
     at: Instant
     reason: str
     force: bool = False

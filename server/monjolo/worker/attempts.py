@@ -432,8 +432,12 @@ class Attempts:
             outcome.error,
             tuple(attempt.artifacts),
             attempt.state_writes if outcome.status == "succeeded" else {},
+            attempt.log.whole(),
         )
-        attempt.log.end(partial(self.reporter.submit, finished, attempt))
+        if finished.log is not None:
+            self.reporter.submit(finished, attempt)
+        else:
+            attempt.log.end(partial(self.reporter.submit, finished, attempt))
 
     def _end(self, attempt: Attempt) -> None:
         attempt.phase = Phase.ENDED

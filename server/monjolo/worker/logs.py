@@ -65,6 +65,14 @@ class AttemptLog:
         if self._lines:
             self._ship(self._cut(last=False), None)
 
+    def whole(self) -> LogBatch | None:
+        """All lines of a log of which nothing has left yet: they can travel with the end of the attempt."""
+        if self._next > 1 or self._dropped or not self._lines:
+            return None
+        batch = self._cut(last=True)
+        self._lines, self._size = [], 0
+        return batch
+
     def end(self, then: Callable[[], None]) -> None:
         """`then` is called once all lines are durable; at once when nothing was ever logged."""
         if self._dropped:

@@ -121,15 +121,16 @@ class House:
             group=GROUP, window=self.window, limits=Limits(), refused=self._refused,
         )  # fmt: skip
         self.cache = RunCache(self.sqlite, self.flows)
+        self.logs = LogStore(self.database, self.bus)
         self.advance = Advance(
-            self.database, self.acceptance, self.cache, self.evaluators, self.dispatcher, self.leases, self.broker,
-            self.clock, group=GROUP, find_flow=self.flows.id_of, wants_event=lambda _, kind: kind in self.events,
+            self.database, self.acceptance, self.cache, self.evaluators, self.dispatcher, self.leases, self.logs,
+            self.broker, self.clock, group=GROUP, find_flow=self.flows.id_of,
+            wants_event=lambda _, kind: kind in self.events,
         )  # fmt: skip
         self.runs = RunsService(
             self.database, self.flows, self.acceptance, self.advance, self.dispatcher, self.clock, group=GROUP
         )
         self.advance.listeners.append(LiveRuns(self.bus))
-        self.logs = LogStore(self.database, self.bus)
         self.workers = WorkersBook(self.database, self.bus)
         self.repair = Repair(self.database, self.advance, self.dispatcher, self.leases, self.clock)
         self.consumers = Consumers(

@@ -61,8 +61,12 @@ class FakeBroker:
         self.changed.set()
         await self.reports_open.wait()
         self._fail()
-        self.reports.extend(reports)
-        self.events.extend(("report", report) for report in reports)
+        for report in reports:
+            if isinstance(report, Finished) and report.log is not None:
+                self.log_batches.append(report.log)
+                self.events.append(("logs", report.log))
+            self.reports.append(report)
+            self.events.append(("report", report))
         self.changed.set()
 
     async def heartbeat(self, beat: Heartbeat) -> None:

@@ -11,7 +11,7 @@ import traceback
 from collections import deque
 from collections.abc import Awaitable, Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import structlog
 
@@ -23,6 +23,8 @@ from monjolo.domains.runs.changes import Changes
 from monjolo.domains.runs.dispatch import Dispatcher, Pending, TaskName
 from monjolo.domains.runs.evaluation import Evaluators
 from monjolo.domains.runs.leases import Leases
+from monjolo.domains.runs.logs import Chunk, LogStore, chunk_of
+from monjolo.domains.runs.logs import insert as insert_logs
 from monjolo.domains.runs.models import Entry, NewRun, ParentStep, PreparedRun
 from monjolo.domains.runs.records import note_fact
 from monjolo.engine import commands as orders
@@ -43,8 +45,7 @@ PERMIT_DEADLINE = 10 * SECOND
 _OUT = frozenset({StepStatus.QUEUED, StepStatus.RUNNING})  # of these a task may be in somebody's hands
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(NamedTuple):
     """Something that happened to a run, and the row or report it came from."""
 
     run_id: str
@@ -66,6 +67,7 @@ class _Batch:
     changed: dict[str, Changes] = field(default_factory=dict)
     children: list[PreparedRun] = field(default_factory=list)
     quarantined: dict[str, str] = field(default_factory=dict)
+    logs: dict[str, list[Chunk]] = field(default_factory=dict)  # what came with the end of steps, by run
 
 
 @dataclass(slots=True)
@@ -83,6 +85,7 @@ class Advance:
         evaluators: Evaluators,
         dispatcher: Dispatcher,
         leases: Leases,
+        logs: LogStore,
         broker: OrchestratorBroker,
         clock: Clock,
         *,
@@ -96,6 +99,7 @@ class Advance:
         self._evaluators = evaluators
         self._dispatcher = dispatcher
         self._leases = leases
+        self._logs = logs
         self._broker = broker
         self._clock = clock
         self._group = group
@@ -164,6 +168,9 @@ class Advance:
         """Returns the facts of runs that somebody else changed meanwhile: they are decided again."""
         batch = _Batch(happened)
         try:
+            for fact in happened:
+                if isinstance(fact.report, Finished) and fact.report.log is not None:
+                    batch.logs.setdefault(fact.run_id, []).append(chunk_of(fact.report.log))
             if set_aside is None:
                 await self._decide_all(batch, await self._cache.get_many(fact.run_id for fact in happened))
             else:
@@ -270,6 +277,7 @@ class Advance:
                 told = (child.id not in losers and write_beginning(connection, child)) or told
         told = self.put_events(connection, [changes for changes in moved if changes.run_id not in losers]) or told
         kept = [fact for fact in batch.facts if fact.run_id not in losers]
+        insert_logs(connection, _kept_logs(batch, losers))
         repository.delete_inbox(connection, [f.inbox_id for f in kept if f.inbox_id is not None])
         repository.take_timers(connection, [f.timer for f in kept if f.timer is not None])
         for run_id, why in batch.quarantined.items():
@@ -306,6 +314,7 @@ class Advance:
                 changes.entry.revision += 1
             else:
                 self._cache.put(changes.entry)
+        self._logs.announce(_kept_logs(batch, losers))
         await self.publish([c for c in moved if c.run_id not in losers])
 
     async def publish(self, stored: Sequence[Changes]) -> None:
@@ -378,6 +387,10 @@ class Advance:
         if sooner:
             self.next_timer = due_at
         return sooner
+
+
+def _kept_logs(batch: _Batch, losers: Container[str]) -> list[Chunk]:
+    return [chunk for run_id, chunks in batch.logs.items() if run_id not in losers for chunk in chunks]
 
 
 def _is_forced(event: facts.Event) -> bool:

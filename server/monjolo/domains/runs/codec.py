@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import Any
 
 from monjolo.engine import events as facts
@@ -158,7 +157,7 @@ def head_from_row(row: Any) -> RunHead:
 
 def event_to_text(event: facts.Event) -> str:
     """For the inbox, which carries what one run tells another."""
-    value = {f.name: getattr(event, f.name) for f in fields(event)}
+    value = event._asdict()
     if isinstance(event, facts.ChildFinished):
         value["error"] = error_to_json(event.error)
     return json.dumps({"event": type(event).__name__, **value})

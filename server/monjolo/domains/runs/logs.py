@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import zstandard
@@ -65,12 +65,32 @@ def _row(batch: LogBatch) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
+Chunk = tuple[LogBatch, tuple[Any, ...]]  # lines, and the row they are stored as
+
+
+def chunk_of(batch: LogBatch) -> Chunk:
+    try:
+        return batch, _row(batch)
+    except TypeError:  # half characters of a foreign encoding, values that no JSON knows
+        cleaned = _cleaned(batch)
+        return cleaned, _row(cleaned)
+
+
+def insert(connection: Connection, chunks: Iterable[Chunk]) -> None:
+    """In the caller's transaction."""
+    connection.executemany(
+        "INSERT INTO log_chunks (run_id, key, attempt, token, first, lines, bytes, from_at, to_at, levels, data) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (run_id, key, attempt, token, first) DO NOTHING",
+        [row for _, row in chunks],
+    )
+
+
 def _cleaned(batch: LogBatch) -> LogBatch:
     lines = (
-        replace(line, text=_clean(line.text), fields={_clean(str(k)): _clean(str(v)) for k, v in line.fields.items()})
+        line._replace(text=_clean(line.text), fields={_clean(str(k)): _clean(str(v)) for k, v in line.fields.items()})
         for line in batch.lines
     )
-    return replace(batch, lines=tuple(lines))
+    return batch._replace(lines=tuple(lines))
 
 
 def _clean(text: str) -> str:
@@ -84,26 +104,14 @@ class LogStore:
 
     async def store(self, batches: Sequence[LogBatch]) -> None:
         """Durable when it returns. A batch that comes twice is stored once."""
-        full = [batch for batch in batches if batch.lines]
-        rows = []
-        for place, batch in enumerate(full):
-            try:
-                rows.append(_row(batch))
-            except TypeError:  # half characters of a foreign encoding, values that no JSON knows
-                full[place] = _cleaned(batch)
-                rows.append(_row(full[place]))
+        chunks = [chunk_of(batch) for batch in batches if batch.lines]
+        if chunks:
+            await self._database.write(lambda connection: insert(connection, chunks))
+        self.announce(chunks)
 
-        def work(connection: Connection) -> None:
-            connection.executemany(
-                "INSERT INTO log_chunks (run_id, key, attempt, token, first, lines, bytes, from_at, to_at, levels, "
-                "data) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (run_id, key, attempt, token, first) "
-                "DO NOTHING",
-                rows,
-            )
-
-        if rows:
-            await self._database.write(work)
-        for batch in full:
+    def announce(self, chunks: Iterable[Chunk]) -> None:
+        """To whoever looks on, after the commit."""
+        for batch, _ in chunks:
             topic = f"run:{batch.run_id}"
             if self._bus.wants(topic):
                 self._bus.publish(topic, "log", {"lines": [_shown(batch, n, li) for n, li in _numbered(batch)]})

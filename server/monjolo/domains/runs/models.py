@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from monjolo.domains.flows.models import CompiledFlow
 from monjolo.engine.admission import DEFAULT_PRIORITY
@@ -12,15 +13,14 @@ from monjolo.engine.draft import Decision
 from monjolo.engine.types import State
 
 
-@dataclass(frozen=True, slots=True)
-class NewRun:
+class NewRun(NamedTuple):
     """A wish for a run. `trigger` says what started it: `{"type": "schedule", "id": "noite", …}`."""
 
     flow_id: str
     inputs: Mapping[str, Any]
     trigger: Mapping[str, Any]
     version: int | None = None
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = MappingProxyType({})
     event: Mapping[str, Any] | None = None
     run_id: str | None = None
     actor: str | None = None

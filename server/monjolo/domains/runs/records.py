@@ -8,7 +8,7 @@ from monjolo.domains.runs.leases import Leases
 from monjolo.engine import events as facts
 from monjolo.engine.types import StepState
 from monjolo.kit import json
-from monjolo_sdk.wire import Finished, Report
+from monjolo_sdk.wire import Claim, Finished, Report, Started
 
 
 def note_fact(changes: Changes, event: facts.Event, report: Report | None, leases: Leases, now: int) -> None:
@@ -18,7 +18,7 @@ def note_fact(changes: Changes, event: facts.Event, report: Report | None, lease
     """
     match event:
         case facts.TaskStarted(key=key, token=token) | facts.TaskClaimed(key=key, token=token):
-            worker = report.worker if report is not None and hasattr(report, "worker") else None
+            worker = report.worker if isinstance(report, Started | Claim) else None
             until = leases.grant((changes.entry.state.run_id, key, token), max(now, event.at))
             changes.started.append((worker or "", until, changes.entry.state.run_id, key, token))
             _note_attempt(changes, key, token, "running", worker, event.at, None, None)

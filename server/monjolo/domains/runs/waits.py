@@ -8,7 +8,6 @@ whichever of the two was written first.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from monjolo.domains.runs import codec, repository
@@ -64,9 +63,9 @@ def read(connection: Connection, events: Sequence[facts.Event], now: int) -> lis
 
 def _whole(event: facts.EventArrived, row: Any, now: int) -> facts.EventArrived:
     if row is None:  # retention took it away before anybody was there to hear it: it is nobody's
-        return replace(event, at=now, token=-1)
-    return replace(
-        event, at=now, about=event_of(row["id"], row["type"], row["source"], row["at"], json.loads(row["data"]))
+        return event._replace(at=now, token=-1)
+    return event._replace(
+        at=now, about=event_of(row["id"], row["type"], row["source"], row["at"], json.loads(row["data"]))
     )
 
 
