@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.syntax import Syntax
 
-from monjolo.cli import following, terminal
+from monjolo.cli import following, terminal, ticks
 from monjolo.cli.client import ApiFailure, api
 from monjolo.cli.exits import Exit
 from monjolo.cli.recipes import list_recipes, recipe_text
@@ -191,6 +191,9 @@ def _told(flow: dict[str, Any], *, as_json: bool) -> None:
         terminal.print_json(flow)
     else:
         terminal.say(f"{flow['slug']} is {flow['state']}", "green")
+
+
+ticks.add_to(app)
 
 
 @app.command("export")

@@ -20,7 +20,10 @@ _COMPLETION = {"install_completion", "show_completion"}  # belongs to the progra
 
 GROUPS = {
     "up": ("monjolo.cli.up", "Start the platform: API, orchestrator and worker in one process."),
-    "flow": ("monjolo.cli.flow", "List, apply, validate, diff, run, pause, resume, export flows; recipes."),
+    "flow": (
+        "monjolo.cli.flow",
+        "List, apply, validate, diff, run, pause, resume, export flows; ticks, backfills; recipes.",
+    ),
     "run": ("monjolo.cli.run", "List, show, follow, cancel and repeat runs; why one waits."),
     "module": ("monjolo.cli.module", "Write, check, test, try and list modules."),
     "connection": ("monjolo.cli.connection", "Accounts that steps use; values are write-only."),

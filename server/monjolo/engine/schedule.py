@@ -125,3 +125,39 @@ def _walk(following: Next, instant: Instant, now: Instant, jitter: Jitter) -> tu
         found.append(upcoming)
         upcoming = following(upcoming)
     return found, upcoming
+
+
+# --- the instants of a span ---------------------------------------------------------------------------------
+
+
+def ascending(following: Next, low: Instant, high: Instant, most: int) -> list[Instant]:
+    """The oldest instants in [low, high), at most `most` of them, the oldest first."""
+    found: list[Instant] = []
+    instant = following(low - 1)
+    while instant is not None and instant < high and len(found) < most:
+        found.append(instant)
+        instant = following(instant)
+    return found
+
+
+def descending(following: Next, low: Instant, high: Instant, most: int) -> list[Instant]:
+    """The newest instants in [low, high), at most `most` of them, the newest first; none when there is none.
+
+    Instants are only found forwards: so the window before `high` is widened until it holds some, and narrowed
+    when it holds too many.
+    """
+    newest: list[Instant] = []
+    few, many, reach = 0, 0, 60 * SECOND
+    while True:
+        start = max(low, high - reach)
+        found = ascending(following, start, high, most + 1)
+        if len(found) > most:
+            many = reach
+        else:
+            newest, few = found, reach
+            if start == low:
+                break
+        if len(newest) * 2 >= most or (many and newest):
+            break
+        reach = (few + many) // 2 if many else reach * 2
+    return newest[::-1]

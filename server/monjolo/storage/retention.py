@@ -97,6 +97,7 @@ class Retention:
             "idempotency": 0,
             "events": self._ages.events * DAY,
             "ticks": self._ages.ticks * DAY,
+            "backfills": self._ages.ticks * DAY,
             "audit": self._ages.audit * DAY,
             "refresh_tokens": _UNUSED,
             "sessions": _UNUSED,

@@ -14,6 +14,8 @@ import pytest
 from monjolo.domains.audit.repository import record
 from monjolo.domains.flows.service import FlowsService
 from monjolo.domains.runs.models import NewRun
+from monjolo.domains.triggers.backfill import BackfillService
+from monjolo.domains.triggers.catch_up import CatchUpService
 from monjolo.domains.triggers.events import EventService
 from monjolo.domains.triggers.registry import TriggerRegistry
 from monjolo.domains.triggers.schedule import ScheduleService
@@ -107,6 +109,8 @@ class Platform:
     webhooks: WebhookService
     events: EventService
     triggers: TriggersService
+    catch_up: CatchUpService
+    backfills: BackfillService
     secrets: dict[str, str]
 
     async def publish(self, slug: str, triggers: str, inputs: str = "") -> None:
@@ -150,6 +154,8 @@ async def platform(tmp_path: Path) -> AsyncIterator[Platform]:
         ScheduleService(database, runs, wishes),
         WebhookService(database, runs, wishes, secret, clock),
         EventService(database, runs, wishes, clock),
-        TriggersService(database, clock), secrets,
+        TriggersService(database, clock),
+        CatchUpService(database, runs, wishes, clock),
+        BackfillService(database, runs, flows, wishes, clock), secrets,
     )  # fmt: skip
     await asyncio.to_thread(database.close)

@@ -53,7 +53,9 @@ async def client(platform: Platform) -> AsyncIterator[httpx2.AsyncClient]:
 
     routers = [
         flow_doors.router(platform.flows),
-        trigger_doors.router(platform.triggers, platform.webhooks, platform.events),
+        trigger_doors.router(
+            platform.triggers, platform.webhooks, platform.events, platform.catch_up, platform.backfills
+        ),
     ]
     app = create_app(routers, Authentication(Doorkeeper(platform), platform.clock), version="0", ready=ready)
     transport = httpx2.ASGITransport(app)

@@ -5,7 +5,17 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monjolo.engine.schedule import LISTED, Due, Jitter, Misfire, MisfirePolicy, TickStatus, due
+from monjolo.engine.schedule import (
+    LISTED,
+    Due,
+    Jitter,
+    Misfire,
+    MisfirePolicy,
+    TickStatus,
+    ascending,
+    descending,
+    due,
+)
 from monjolo.engine.types import SECOND
 
 MINUTE = 60 * SECOND
@@ -123,3 +133,38 @@ def test_looking_often_or_seldom_the_instants_are_the_same(steps: list[int], mis
         assert what.next_instant is not None
         instant = what.next_instant
     assert seen == [n * MINUTE for n in range(now // MINUTE + 1)]
+
+
+def test_the_instants_of_a_span_are_the_same_forwards_and_backwards() -> None:
+    for every, least in ((SECOND, 5), (7 * SECOND, 100), (3_600 * SECOND, 0), (40 * 86_400 * SECOND, 3)):
+        span = (every * 3 + 1, every * 1_000)
+
+        def following(after: int, every: int = every) -> int:
+            return (after // every + 1) * every
+
+        forwards, low = [], span[0]
+        while chunk := ascending(following, low, span[1], 90 + least):
+            forwards += chunk
+            low = chunk[-1] + 1
+        backwards, high = [], span[1]
+        while chunk := descending(following, span[0], high, 90 + least):
+            assert len(chunk) <= 90 + least
+            backwards += chunk
+            high = chunk[-1]
+        assert forwards == backwards[::-1] == list(range(every * 4, every * 1_000, every))
+
+
+def test_a_crowded_month_before_eleven_empty_ones_is_walked_backwards_in_small_pieces() -> None:
+    month, year = 30 * 86_400 * SECOND, 360 * 86_400 * SECOND
+    asked = 0
+
+    def following(after: int) -> int:
+        nonlocal asked
+        asked += 1
+        instant = (after // (60 * SECOND) + 1) * 60 * SECOND
+        return instant if instant % year < month else (instant // year + 1) * year
+
+    newest = descending(following, 0, year, 100)
+    assert newest[0] == month - 60 * SECOND
+    assert 1 <= len(newest) <= 100
+    assert asked < 10_000

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Header, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from monjolo.domains.triggers import schemas
+from monjolo.domains.triggers import backfill, catch_up, schemas
+from monjolo.domains.triggers.backfill import BackfillService
+from monjolo.domains.triggers.catch_up import CatchUpService
 from monjolo.domains.triggers.events import EventService
 from monjolo.domains.triggers.models import Trigger
 from monjolo.domains.triggers.payloads import collected
@@ -17,19 +19,29 @@ from monjolo.domains.triggers.signatures import Call
 from monjolo.domains.triggers.webhooks import Answer, WebhookService, location
 from monjolo.http.auth import Principal, require
 from monjolo.http.hot import add_hot_route, json_response, unless_gone
-from monjolo.http.paging import PageQuery, encode_cursor, page_query
-from monjolo.kit.time import to_rfc3339
+from monjolo.http.paging import PageQuery, decode_cursor, encode_cursor, page_of, page_query
+from monjolo.kit.errors import InvalidInput
+from monjolo.kit.time import from_rfc3339, to_rfc3339
 
 Reader = Annotated[Principal, Depends(require("flows:read"))]
+Runner = Annotated[Principal, Depends(require("runs:write"))]
 EventWriter = Annotated[Principal, Depends(require("events:write"))]
 Page = Annotated[PageQuery, Depends(page_query)]
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
-def router(triggers: TriggersService, webhooks: WebhookService, events: EventService) -> APIRouter:
+def router(
+    triggers: TriggersService,
+    webhooks: WebhookService,
+    events: EventService,
+    catching_up: CatchUpService,
+    backfills: BackfillService,
+) -> APIRouter:
     routes = APIRouter(tags=["triggers"])
     _reading(routes, triggers)
     _hooks(routes, webhooks)
+    _catching_up(routes, catching_up)
+    _backfilling(routes, backfills)
 
     @routes.post("/events", status_code=202)
     async def post_event(body: schemas.EventInput, who: EventWriter) -> schemas.EventView:
@@ -84,6 +96,90 @@ def _view(trigger: Trigger) -> schemas.TriggerView:
         url=None if trigger.path is None else f"/api/v1/hooks/{trigger.path}",
         event=trigger.event,
     )
+
+
+# --- the past -----------------------------------------------------------------------------------------------
+
+
+def _catching_up(routes: APIRouter, service: CatchUpService) -> None:
+    @routes.post("/flows/{slug}/ticks/catch-up", status_code=202)
+    async def catch_up_ticks(slug: str, body: schemas.CatchUpInput, who: Runner) -> schemas.CatchUpView:
+        """Run ticks that made no run: each once, the oldest first, with its own instant as `trigger.instant`."""
+        key = None if body.after is None else decode_cursor(body.after, (int, str))
+        asked = catch_up.Asked(
+            limit=body.limit if body.ticks is None else len(body.ticks),
+            named=[(tick.trigger, instant_of(tick.instant, "instant")) for tick in body.ticks or ()],
+            trigger=body.trigger,
+            low=None if body.from_ is None else instant_of(body.from_, "from"),
+            high=None if body.to is None else instant_of(body.to, "to"),
+            statuses=body.status,
+            after=(int(key[0]), str(key[1])) if key else None,
+        )
+        done, following = await service.catch_up(who.workspace_id, slug, asked, actor=who.user_id)
+        items = [
+            schemas.CaughtUpView(**schemas.tick_view(each.tick, each.trigger).model_dump(), new=each.new)
+            for each in done
+        ]
+        return schemas.CatchUpView(items=items, next=encode_cursor(following) if following else None)
+
+
+def _backfilling(routes: APIRouter, service: BackfillService) -> None:
+    @routes.post(
+        "/flows/{slug}/backfill",
+        status_code=202,
+        responses={
+            200: {"model": schemas.PlanView, "description": "With `dry_run`: what it would do"},
+            202: {"model": schemas.BackfillView},
+        },
+    )
+    async def start_backfill(
+        slug: str,
+        body: schemas.BackfillInput,
+        who: Runner,
+        idempotency_key: Annotated[str | None, Header(min_length=1, max_length=200)] = None,
+    ) -> Response:
+        """Run a schedule's instants of a span of the past; with `dry_run` tell what that would be."""
+        asked = backfill.Asked(
+            low=instant_of(body.from_, "from"),
+            high=instant_of(body.to, "to"),
+            trigger=body.trigger,
+            reprocess=body.reprocess,
+            direction=body.order,
+            max_active=body.max_active,
+            idempotency_key=idempotency_key,
+        )
+        if body.dry_run:
+            plan = await service.plan(who.workspace_id, slug, asked)
+            return json_response(schemas.plan_view(plan).model_dump())
+        made = await service.start(who.workspace_id, slug, asked, actor=who.user_id)
+        where = {"location": f"/api/v1/flows/{slug}/backfills/{made.id}"}
+        return json_response(schemas.backfill_view(made, slug).model_dump(by_alias=True), 202, where)
+
+    @routes.get("/flows/{slug}/backfills")
+    async def list_backfills(slug: str, who: Reader, page: Page) -> schemas.BackfillPage:
+        """The flow's backfills with their progress, the newest first."""
+        key = page.key(str)
+        before = None if key is None else str(key[0])
+        found = await service.backfills(who.workspace_id, slug, before, page.limit + 1)
+        shown, following = page_of(found, page, lambda each: (each.id,))
+        return schemas.BackfillPage(items=[schemas.backfill_view(each, slug) for each in shown], next=following)
+
+    @routes.get("/flows/{slug}/backfills/{backfill_id}")
+    async def get_backfill(slug: str, backfill_id: str, who: Reader) -> schemas.BackfillView:
+        return schemas.backfill_view(await service.get(who.workspace_id, slug, backfill_id), slug)
+
+    @routes.post("/flows/{slug}/backfills/{backfill_id}/cancel", status_code=202)
+    async def cancel_backfill(slug: str, backfill_id: str, who: Runner) -> schemas.BackfillView:
+        """It starts no further run; those that are live go on."""
+        cancelled = await service.cancel(who.workspace_id, slug, backfill_id, actor=who.user_id)
+        return schemas.backfill_view(cancelled, slug)
+
+
+def instant_of(text: str, name: str) -> int:
+    try:
+        return from_rfc3339(text)
+    except ValueError as error:
+        raise InvalidInput(f"{name} must be an instant like 2026-01-31T12:00:00Z.", code="bad_instant") from error
 
 
 def _hooks(routes: APIRouter, webhooks: WebhookService) -> None:

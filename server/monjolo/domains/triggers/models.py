@@ -54,6 +54,45 @@ class TickRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Backfill:
+    """One row of `backfills`: runs for the instants of a trigger in [low, high).
+
+    Going up, what is below `place` has been looked at; going down, what is not below it.
+    """
+
+    id: str
+    workspace_id: str
+    flow_id: str
+    trigger_id: str
+    trigger_name: str
+    config: dict[str, Any]
+    since: int
+    low: int
+    high: int
+    place: int
+    reprocess: str
+    direction: str
+    max_active: int
+    instants: int
+    actor: str
+    created_at: int
+    state: str = "running"
+    reason: str | None = None
+    started: int = 0
+    passed: int = 0
+    declined: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    revision: int = 0
+    finished_at: int | None = None
+
+    @property
+    def left(self) -> tuple[int, int]:
+        """The part of its span that is yet to be looked at."""
+        return (self.place, self.high) if self.direction == "asc" else (self.low, self.place)
+
+
+@dataclass(frozen=True, slots=True)
 class InternalEvent:
     """One row of `events`: something that happened, inside the platform or told to it."""
 

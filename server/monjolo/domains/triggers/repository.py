@@ -202,9 +202,7 @@ def list_runless_ticks(
     return sorted(found, key=lambda tick: (tick.instant, tick.trigger_id))[:limit]
 
 
-def catch_up_tick(
-    connection: Connection, trigger_id: str, instant: int, row: tuple[str, str | None, str, int]
-) -> bool:
+def catch_up_tick(connection: Connection, trigger_id: str, instant: int, row: tuple[str, str | None, str, int]) -> bool:
     """Give a tick that made no run another (status, run, reason, decided_at); False when it has a run by now."""
     done = connection.execute(
         "UPDATE ticks SET status = ?, late = 1, run_id = ?, reason = ?, decided_at = ?"
@@ -364,8 +362,7 @@ def move_backfill(connection: Connection, backfill: Backfill) -> bool:
 def runs_of_backfill(connection: Connection, backfill_id: str) -> dict[str, str | None]:
     """The status of each of its runs that was not known to have ended; None for one that is no more."""
     rows = connection.execute(
-        "SELECT b.run_id, r.status FROM backfill_runs b LEFT JOIN runs r ON r.id = b.run_id"
-        " WHERE b.backfill_id = ?",
+        "SELECT b.run_id, r.status FROM backfill_runs b LEFT JOIN runs r ON r.id = b.run_id WHERE b.backfill_id = ?",
         (backfill_id,),
     )
     return {row[0]: row[1] for row in rows.fetchall()}

@@ -14,13 +14,14 @@ import structlog
 
 from monjolo.domains.runs.models import NewRun
 from monjolo.domains.triggers import repository
+from monjolo.domains.triggers.instants import facts_of, prepare_each
 from monjolo.domains.triggers.models import Runs, TickRow, Trigger
 from monjolo.domains.triggers.pace import Pace
 from monjolo.domains.triggers.timetable import Timetables
 from monjolo.domains.triggers.wishes import Declined, Wishes
 from monjolo.engine.schedule import LISTED, Due, Tick, TickStatus, due
 from monjolo.kit.errors import MonjoloError
-from monjolo.kit.time import SECOND, to_rfc3339
+from monjolo.kit.time import SECOND
 from monjolo.storage.port import Connection, Database
 
 _log = structlog.get_logger("monjolo.triggers")
@@ -129,26 +130,18 @@ class ScheduleService:
             await self._prepare_group(workspace_id, group)
 
     async def _prepare_group(self, workspace_id: str, group: Sequence[tuple[_Decided, int, NewRun]]) -> None:
-        try:
-            prepared = await self._runs.prepare(workspace_id, [new for _, _, new in group])
-        except MonjoloError as error:
-            if len(group) == 1:
-                each, instant, _ = group[0]
-                each.skip(instant, error.code)
-                _log.warning("tick_skipped", trigger=each.trigger.name, flow_id=each.trigger.flow_id, code=error.code)
-                return
-            middle = len(group) // 2  # one bad among many: halve until it stands alone
-            await self._prepare_group(workspace_id, group[:middle])
-            await self._prepare_group(workspace_id, group[middle:])
-            return
+        prepared = await prepare_each(self._runs, workspace_id, [new for _, _, new in group])
         for (each, instant, _), run in zip(group, prepared, strict=True):
-            each.runs[instant] = run
+            if isinstance(run, MonjoloError):
+                each.skip(instant, run.code)
+                _log.warning("tick_skipped", trigger=each.trigger.name, flow_id=each.trigger.flow_id, code=run.code)
+            else:
+                each.runs[instant] = run
 
     async def _wish(self, each: _Decided, instant: int) -> NewRun | None:
         trigger = each.trigger
-        facts = {"type": trigger.type, "id": trigger.name, "instant": to_rfc3339(instant)}
         try:
-            wish = await self._wishes.of(trigger, facts)
+            wish = await self._wishes.of(trigger, facts_of(trigger, instant))
         except MonjoloError as error:
             wish = Declined(error.code)
         if isinstance(wish, Declined):
