@@ -55,7 +55,9 @@ async def run(world: World) -> Figures:
     figures.breaches += [f"the load broke off: {e}" for e in ended if not isinstance(e, asyncio.CancelledError)]
     figures.runs = len(accepted)
     figures.kills, figures.restarts = len(world.kills) - kills, world.platform.starts - starts
-    figures.breaches += [f"at_most_once: {what}" for what in judge.started_twice(world.sink.records, ONCE_STEPS)]
+    twice = judge.started_twice(world.sink.records, ONCE_STEPS)
+    figures.duplicates = len(twice)
+    figures.breaches += [f"at_most_once: {what}" for what in twice]
     figures.more |= {"backups": made, "killed_during": killed_during}
     return figures
 

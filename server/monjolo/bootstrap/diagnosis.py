@@ -1,4 +1,4 @@
-"""What a machine needs to run the platform, looked at piece by piece; each finding says what to do."""
+"""What a machine needs to run the platform, piece by piece; each finding says why it matters and what to do."""
 
 from __future__ import annotations
 
@@ -12,40 +12,46 @@ import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 import uv
 
 from monjolo.bootstrap.platform import shipped
-from monjolo.domains.connections.sealing import find_keys
+from monjolo.domains.connections.sealing import try_keys
 from monjolo.domains.modules.models import Broken
 from monjolo.domains.modules.workbench import Workbench, sdk_folder
 from monjolo.kit.errors import MonjoloError
 from monjolo.settings import Settings, format_size
-from monjolo.storage.inspect import inspect, transaction
+from monjolo.storage.health import beside
+from monjolo.storage.inspect import inspect
 from monjolo.storage.lock import DataLock
 from monjolo.storage.migrations import HEAD
 
 State = Literal["ok", "warning", "wrong"]
 LOW_DISK, NO_DISK = 2 << 30, 256 << 20
+_YEARS = (2024, 2100)
+_HOLDS = "Everything is in it: the database, the keys, what steps left."
 OLDEST_SQLITE = (3, 40, 0)
 UV_SECONDS = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`advice` says what to do, when something is to be done."""
+    """`why` says what it spoils, `advice` what to do, when something is to be done."""
 
     name: str
     state: State
     detail: str
     advice: str = ""
+    why: str = ""
 
 
 def machine(settings: Settings) -> list[Finding]:
-    """What holds whether the platform is up or down: Python, uv, runner, disk, data folder."""
-    return [python(), find_uv(), runner(), folder(settings.data), disk(settings.data)]
+    """What holds whether the platform is up or down: Python, uv, runner, clock, disk, data folder."""
+    return [python(), find_uv(), runner(), clock(), folder(settings.data), disk(settings.data)]
 
 
 def data(settings: Settings) -> list[Finding]:
@@ -57,13 +63,14 @@ def data(settings: Settings) -> list[Finding]:
             return [Finding("lock", "ok", "nobody holds the data folder"), database(settings), keys(settings)]
     except MonjoloError as error:
         advice = "If that process does not answer any more, end it; the lock ends with it."
-        return [Finding("lock", "wrong", error.detail, advice)]
+        return [Finding("lock", "wrong", error.detail, advice, "No other platform can start on this folder.")]
 
 
 def python() -> Finding:
     shown = f"Python {sys.version.split()[0]}, SQLite {sqlite3.sqlite_version}, {sys.executable}"
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
-        return Finding("python", "wrong", shown, "Use a Python whose SQLite is 3.40 or newer.")
+        why = "Older ones lack what the database is written with."
+        return Finding("python", "wrong", shown, "Use a Python whose SQLite is 3.40 or newer.", why)
     return Finding("python", "ok", shown)
 
 
@@ -74,8 +81,8 @@ def find_uv() -> Finding:
             [uv.find_uv_bin(), "--version"], capture_output=True, text=True, timeout=UV_SECONDS, check=True
         )
     except (OSError, subprocess.SubprocessError) as error:
-        advice = "Install monjolo anew: uv comes with it. Modules without dependencies run all the same."
-        return Finding("uv", "wrong", f"uv does not start: {error}", advice)
+        why = "Modules with dependencies get no environment; the others run all the same."
+        return Finding("uv", "wrong", f"uv does not start: {error}", "Install monjolo anew: uv comes with it.", why)
     return Finding("uv", "ok", found.stdout.strip())
 
 
@@ -88,8 +95,25 @@ def runner() -> Finding:
             bench = Workbench(cache=Path(cache), sdk=sdk_folder(), say=lambda text: None)
             piece = asyncio.run(bench.load(module))
     except (Broken, OSError) as error:
-        return Finding("runner", "wrong", f"a runner does not start: {error}", advice)
+        return Finding("runner", "wrong", f"a runner does not start: {error}", advice, "No step can run.")
     return Finding("runner", "ok", f"a runner started and described {piece.manifest['id']}")
+
+
+def clock() -> Finding:
+    """Schedules are told in the time of a place, by the system's time zones or the package tzdata."""
+    advice = "Set the clock of this machine (timedatectl set-ntp true), or install the system's package tzdata."
+    why = "Schedules fire by this clock and these time zones, and tokens expire by it."
+    now = datetime.now(UTC)
+    if not _YEARS[0] <= now.year < _YEARS[1]:
+        return Finding("clock", "wrong", f"it is {now:%Y-%m-%d %H:%M} here", advice, why)
+    try:
+        ZoneInfo("America/Sao_Paulo"), ZoneInfo("Europe/Berlin")
+    except (ZoneInfoNotFoundError, OSError) as error:
+        return Finding("clock", "wrong", f"the time zones cannot be read: {error}", advice, why)
+    local = now.astimezone()
+    return Finding(
+        "clock", "ok", f"{local:%Y-%m-%d %H:%M:%S} {local.tzname()}; {len(available_timezones())} time zones"
+    )
 
 
 def folder(path: Path) -> Finding:
@@ -98,17 +122,18 @@ def folder(path: Path) -> Finding:
     except FileNotFoundError:
         return Finding("data folder", "ok", f"{path} is not there yet; `monjolo up` makes it")
     except OSError as error:
-        return Finding("data folder", "wrong", f"{path}: {error.strerror}", "Choose another with MONJOLO_DATA.")
+        return Finding("data folder", "wrong", f"{path}: {error.strerror}", "Choose another with MONJOLO_DATA.", _HOLDS)
     if not stat.S_ISDIR(mode):
-        return Finding("data folder", "wrong", f"{path} is no folder", "Choose another with MONJOLO_DATA.")
+        return Finding("data folder", "wrong", f"{path} is no folder", "Choose another with MONJOLO_DATA.", _HOLDS)
     try:
         with tempfile.TemporaryFile(dir=path):
             pass
     except OSError as error:
         advice = f"Make it writable for this user ({os.getuid()}), or choose another with MONJOLO_DATA."
-        return Finding("data folder", "wrong", f"{path} cannot be written: {error.strerror}", advice)
+        return Finding("data folder", "wrong", f"{path} cannot be written: {error.strerror}", advice, _HOLDS)
     if mode & 0o077:
-        return Finding("data folder", "warning", f"{path} is open to other users", f"chmod 700 {path}")
+        why = "The keys of all secrets are in it."
+        return Finding("data folder", "warning", f"{path} is open to other users", f"chmod 700 {path}", why)
     return Finding("data folder", "ok", f"{path} is writable, and nobody else's")
 
 
@@ -117,9 +142,10 @@ def disk(path: Path) -> Finding:
     usage = shutil.disk_usage(there)
     shown = f"{format_size(usage.free >> 20 << 20)} of {format_size(usage.total >> 20 << 20)} free at {there}"
     if usage.free < NO_DISK:
-        return Finding("disk", "wrong", shown, "Free some space; runs cannot be accepted without.")
+        return Finding("disk", "wrong", shown, "Free some space.", "Runs are refused when the disk is full.")
     if usage.free < LOW_DISK:
-        return Finding("disk", "warning", shown, "Free some space, or keep less history (MONJOLO_RETENTION_DAYS).")
+        advice = "Free some space, or keep less history (MONJOLO_RETENTION_DAYS)."
+        return Finding("disk", "warning", shown, advice, "Runs are refused when the disk is full.")
     return Finding("disk", "ok", shown)
 
 
@@ -134,8 +160,9 @@ def _database(settings: Settings) -> Finding:
     found = inspect(settings.database_file)
     shown = f"{format_size(found.bytes)}, {found.runs:,} runs, tables {found.version}"
     if found.problems:
-        advice = "Take the newest backup; keep this file aside, do not write to it."
-        return Finding("database", "wrong", f"{shown}: {'; '.join(found.problems[:3])}", advice)
+        advice = "`monjolo db restore FILE --replace` with the newest backup; it keeps this file aside."
+        why = "What is damaged cannot be read any more, and more may be lost with every write."
+        return Finding("database", "wrong", f"{shown}: {'; '.join(found.problems[:3])}", advice, why)
     if found.version != HEAD:
         advice = "`monjolo up` or `monjolo db upgrade` brings older tables to this version."
         return Finding("database", "warning", f"{shown}, not {HEAD}", advice)
@@ -150,13 +177,14 @@ def keys(settings: Settings) -> Finding:
 
 def _keys(settings: Settings) -> Finding:
     given = settings.secret_key.get_secret_value() if settings.secret_key else None
-    with transaction(settings.database_file) as connection:
-        find_keys(connection, settings.keys_folder, given)
-    return Finding("keys", "ok", "every key that ever sealed a secret is there")
+    with beside(settings.database_file) as connection:
+        opened = try_keys(connection, settings.keys_folder, given)
+    return Finding("keys", "ok", f"every key that ever sealed a secret is there; {opened} sealed values opened")
 
 
 def _named(name: str, look: Callable[[], Finding]) -> Finding:
     try:
         return look()
     except MonjoloError as error:
-        return Finding(name, "wrong", error.detail)
+        why = "The platform does not start, so that nothing is made worse."
+        return Finding(name, "wrong", error.detail, "Do what it says, or restore a backup (`monjolo db restore`).", why)

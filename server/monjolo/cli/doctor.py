@@ -10,13 +10,14 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from monjolo.bootstrap import diagnosis
+from monjolo.bootstrap import condition, diagnosis
 from monjolo.bootstrap.diagnosis import Finding
 from monjolo.cli import terminal
 from monjolo.cli.client import ApiFailure, announcement, api, platform_url
 from monjolo.cli.exits import Exit
 from monjolo.cli.terminal import Json
 from monjolo.kit.errors import MonjoloError
+from monjolo.kit.time import SystemClock
 from monjolo.processes.api import bind
 from monjolo.settings import Settings, load
 
@@ -30,7 +31,7 @@ Config = Annotated[Path | None, typer.Option("--config", help="The settings file
 
 @app.command()
 def doctor(data: Data = None, config: Config = None, as_json: Json = False) -> None:
-    """Look at everything the platform needs. Exit code 1 when something is wrong."""
+    """Look at everything the platform needs, and at how it fares. Exit code 1 when something is wrong."""
     findings = _look(data, config)
     wrong = any(finding.state == "wrong" for finding in findings)
     if as_json:
@@ -44,17 +45,19 @@ def doctor(data: Data = None, config: Config = None, as_json: Json = False) -> N
 def _show(finding: Finding) -> None:
     mark, colour = _MARKS[finding.state]
     terminal.out.print(Text.assemble((f"{mark} ", colour), (f"{finding.name:12} ", "bold"), finding.detail))
-    if finding.advice:
-        terminal.out.print(Text(f"{'':15}{finding.advice}", style=colour))
+    for text in (finding.why, finding.advice):
+        if text:
+            terminal.out.print(Text(f"{'':15}{text}", style=colour))
 
 
 def _look(data: Path | None, config: Path | None) -> list[Finding]:
     try:
         settings = load({"data": data}, config=config)
     except MonjoloError as error:
-        return [Finding("settings", "wrong", error.detail, "Mend or remove what is named.")]
+        why = "The platform does not start with a setting that it would not follow."
+        return [Finding("settings", "wrong", error.detail, "Mend or remove what is named.", why)]
     os.environ["MONJOLO_DATA"] = str(settings.data)  # where the platform's address and token are looked for
-    found = [Finding("settings", "ok", "read, and without a fault")]
+    found = condition.contradictions(settings) or [Finding("settings", "ok", "read, and without a fault")]
     if os.environ.get("MONJOLO_URL"):
         return found + _elsewhere()
     found += diagnosis.machine(settings)
@@ -62,9 +65,14 @@ def _look(data: Path | None, config: Path | None) -> list[Finding]:
         api("GET", "/health/live", timeout=10)
     except ApiFailure as failure:
         if failure.status != 0:
-            return [*found, Finding("platform", "wrong", failure.detail, f"Who answers at {platform_url()}?")]
-        return found + _down(settings)
-    return found + _up()
+            advice = f"Look who answers at {platform_url()}; choose another port with MONJOLO_PORT."
+            return [*found, Finding("platform", "wrong", failure.detail, advice, "It is another program's answer.")]
+        found += _down(settings)
+        up = False
+    else:
+        found += [*_up(), diagnosis.keys(settings)]
+        up = True
+    return found + condition.condition(settings, SystemClock().now(), up=up)
 
 
 def _elsewhere() -> list[Finding]:
@@ -81,7 +89,13 @@ def _elsewhere() -> list[Finding]:
 
 def _down(settings: Settings) -> list[Finding]:
     return [
-        Finding("platform", "warning", f"nobody answers at {platform_url()}", "`monjolo up` starts it."),
+        Finding(
+            "platform",
+            "warning",
+            f"nobody answers at {platform_url()}",
+            "`monjolo up` starts it.",
+            "Nothing runs: schedules wait, webhooks are refused.",
+        ),
         *diagnosis.data(settings),
         _port(settings),
     ]
@@ -91,7 +105,7 @@ def _port(settings: Settings) -> Finding:
     try:
         bind(settings.host, settings.port).close()
     except MonjoloError as error:
-        return Finding("port", "wrong", error.detail)
+        return Finding("port", "wrong", error.detail, "Do what it says.", "The platform cannot start.")
     return Finding("port", "ok", f"{settings.host}:{settings.port} is free")
 
 
@@ -114,7 +128,7 @@ def _ready() -> Finding:
     except ApiFailure as failure:
         missing = failure.problem.get("missing") or {"platform": failure.detail}
         detail = "; ".join(f"{name}: {what}" for name, what in missing.items())
-        return Finding("ready", "wrong", detail, "The log of the platform tells more.")
+        return Finding("ready", "wrong", detail, "The log of the platform tells more.", "It refuses new runs.")
     return Finding("ready", "ok", "it takes and keeps runs")
 
 
@@ -122,14 +136,20 @@ def _workers() -> Finding:
     workers: list[dict[str, Any]] = api("GET", "/workers")["items"]
     alive = [worker for worker in workers if worker["alive"]]
     if not alive:
-        return Finding("workers", "wrong", "no worker is alive: steps wait", "Start the platform again.")
+        return Finding("workers", "wrong", "no worker is alive", "Start the platform again.", "Every step waits.")
     return Finding("workers", "ok", f"{len(alive)} alive, {sum(w['held'] for w in alive)} steps at work")
 
 
 def _modules() -> list[Finding]:
     answer = api("GET", "/modules")
     broken = [
-        Finding("module", "wrong", f"{fault['path']}: {fault['error'].splitlines()[0]}", "`monjolo module check` it.")
+        Finding(
+            "module",
+            "wrong",
+            f"{fault['path']}: {fault['error'].splitlines()[0]}",
+            "`monjolo module check` it.",
+            condition.MODULE_BROKEN,
+        )
         for fault in answer["faults"]
     ]
     return [Finding("modules", "ok", f"{answer['total']} live"), *broken]
@@ -137,5 +157,6 @@ def _modules() -> list[Finding]:
 
 def _first_user() -> Finding:
     if api("GET", "/setup/state")["needed"]:
-        return Finding("first user", "warning", "nobody is set up yet", "`monjolo setup-link` prints the link.")
+        advice = "`monjolo setup-link` prints the link."
+        return Finding("first user", "warning", "nobody is set up yet", advice, condition.NOBODY)
     return Finding("first user", "ok", "set up")

@@ -42,6 +42,13 @@ def sealed_elsewhere(connection: Connection, key_id: str, limit: int) -> list[Ro
     ).fetchall()
 
 
+def one_of_each_key(connection: Connection) -> list[Row]:
+    return connection.execute(
+        "SELECT id, workspace_id, kind, version, key_id, value FROM sealed"
+        " WHERE id IN (SELECT MIN(id) FROM sealed GROUP BY key_id)"
+    ).fetchall()
+
+
 def replace_seal(connection: Connection, row_id: str, key_id: str, value: bytes) -> None:
     connection.execute("UPDATE sealed SET key_id = ?, value = ? WHERE id = ?", (key_id, value, row_id))
 

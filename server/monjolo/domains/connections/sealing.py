@@ -97,6 +97,16 @@ def find_keys(connection: Connection, folder: Path, secret_key: str | None) -> d
     return keys
 
 
+def try_keys(connection: Connection, folder: Path, secret_key: str | None) -> int:
+    """Opens one sealed value of every key, and forgets it; how many. Raises as `find_keys` and `KeyRing.open`."""
+    keys = find_keys(connection, folder, secret_key)
+    rows = repository.one_of_each_key(connection)
+    for row in rows:
+        bound_to = binding(row["workspace_id"], row["kind"], row["id"], row["version"])
+        KeyRing(keys, current=row["key_id"]).open(row["key_id"], row["value"], bound_to)
+    return len(rows)
+
+
 def reseal(connection: Connection, ring: KeyRing, limit: int) -> int:
     """Seals up to `limit` values again, under the current key, that stand under another. Returns how many."""
     rows = repository.sealed_elsewhere(connection, ring.current, limit)
