@@ -16,6 +16,7 @@ from monjolo.kit.errors import MonjoloError
 from monjolo.kit.time import DAY, MINUTE, format_duration, to_rfc3339
 from monjolo.settings import Settings, format_size
 from monjolo.storage.health import Health, beside, look
+from monjolo.storage.migrate import version
 
 _LOCAL = ("127.0.0.1", "::1", "localhost")
 LATE = 2 * MINUTE
@@ -33,9 +34,13 @@ def condition(settings: Settings, now: int, *, up: bool) -> list[Finding]:
         return []
     try:
         with beside(settings.database_file) as connection:
+            if version(connection, settings.database_file) is None:
+                return []
             health = look(connection, now - LATE)
     except MonjoloError as error:
-        return [Finding("database", "wrong", error.detail, "`monjolo db check` with the platform down tells more.")]
+        advice = "Stop the platform and run `monjolo db check`."
+        fault = Finding("database", "wrong", error.detail, advice, "What cannot be read cannot be answered either.")
+        return [fault] if up else []
     found = [
         address(settings),
         sizes(settings, health),
