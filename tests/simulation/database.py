@@ -12,7 +12,8 @@ from typing import Any
 
 from monjolo.domains.runs.changes import Changes
 from monjolo.engine import events as facts
-from monjolo.engine.admission import next_holders
+from monjolo.engine.admission import DEFAULT_PRIORITY, next_holders, queue_at, who_leaves
+from monjolo.engine.commands import AcquireSlot
 from monjolo.engine.draft import Decision
 from monjolo.engine.evolve import evolve
 from monjolo.engine.transitions import RUN_ENDED, STEP_ENDED
@@ -29,6 +30,7 @@ class RunRow:
     flow: str
     revision: int = 0
     parent: tuple[str, str, int] | None = None
+    priority: int = DEFAULT_PRIORITY
     cancelled_at: int | None = None
     stored_in: int = 0  # the world's step that stored it, and the one that stored its cancel: its clock may jump back
     cancelled_in: int = 0
@@ -73,11 +75,18 @@ class TaskRow:
 class SlotRow:
     run: str
     key: str
-    slot: str
-    limit: int
-    queue_at: int = 0
-    asked_at: int = 0
+    ask: AcquireSlot
+    priority: int
+    asked_at: int
     held: bool = False
+
+    @property
+    def slot(self) -> str:
+        return self.ask.slot
+
+    @property
+    def limit(self) -> int:
+        return self.ask.limit
 
 
 @dataclass(slots=True)
@@ -228,6 +237,7 @@ class Database:
 
     def _settle_slots(self, winners: Sequence[Work]) -> None:
         touched: dict[str, int] = {}
+        asked: dict[str, list[SlotRow]] = {}
         for work in winners:
             at = work.changes.at
             for release in work.changes.releases:
@@ -238,10 +248,45 @@ class Database:
             for ask in work.changes.acquires:
                 if ask.key in gone:
                     continue  # asked for and given back within this batch
-                self.slots[work.run, ask.key] = SlotRow(work.run, ask.key, ask.slot, ask.limit)
+                row = SlotRow(work.run, ask.key, ask, self.runs[work.run].priority, at)
+                self.slots[work.run, ask.key] = row
+                asked.setdefault(ask.slot, []).append(row)
                 touched[ask.slot] = at
         for slot in sorted(touched):
             self.grant(slot, touched[slot])
+        for slot, rows in asked.items():
+            self._turn_away(rows, self.waiting(slot), touched[slot])
+
+    def waiting(self, slot: str) -> list[SlotRow]:
+        """In the order in which they asked."""
+        return [row for row in self.slots.values() if row.slot == slot and not row.held]
+
+    def _turn_away(self, asked: Sequence[SlotRow], waiting: list[SlotRow], at: int) -> None:
+        alone = self.bug == "max_queued not counted within one batch"
+        for row in reversed(asked):
+            if row.held or row not in waiting:
+                continue
+            leaving = who_leaves(row.ask, len(waiting) - (len(asked) - 1 if alone else 0))
+            if leaving is None or (leaving.how == "coalesced" and self.bug == "a coalesced run runs all the same"):
+                continue
+            match leaving.who:
+                case "others":
+                    left = [] if self.bug == "cancel_running spares who waits" else [r for r in waiting if r is not row]
+                    holders = [r for r in self.slots.values() if r.slot == row.slot and r.held]
+                    for other in (*holders, *left):
+                        self.tell(other.run, facts.CancelRequested(at, "superseded"))
+                case "oldest":
+                    left = [r for r in waiting if r is not row][: leaving.many]
+                    for other in left:
+                        self.tell(other.run, facts.SlotRefused(at, other.key, leaving.how, row.run))
+                case _:
+                    left = [row]
+                    by = waiting[0].run if leaving.how == "coalesced" else None
+                    self.tell(row.run, facts.SlotRefused(at, row.key, leaving.how, by))
+            for other in left:
+                waiting.remove(other)
+                if self.bug != "who left the queue is let in":
+                    del self.slots[other.run, other.key]
 
     def count_back(self, stored: Sequence[Work], at: int) -> None:
         """Only the mutant "slot counter": a number that is put right in a transaction of its own, or never."""
@@ -251,15 +296,19 @@ class Database:
                 self.grant(release.slot, at)
 
     def grant(self, slot: str, at: int) -> None:
-        waiters = [row for row in self.slots.values() if row.slot == slot and not row.held]
+        waiters = self.waiting(slot)
         if not waiters:
             return
+        waiters.sort(key=lambda row: queue_at(row.priority, row.asked_at))
+        if self.bug == "no ageing":
+            waiters.sort(key=lambda row: -row.priority)
         held = sum(1 for row in self.slots.values() if row.slot == slot and row.held)
         if self.bug == "slot counter":
             held = self.counter.get(slot, 0)
         for row in next_holders(waiters[0].limit, held, waiters):
             if self.bug == "slot check then act":
                 continue  # another transaction takes it, on this one's word
+            self.watch.let_in(row, [other for other in waiters if not other.held])
             row.held = True
             self.counter[slot] = self.counter.get(slot, 0) + 1
             self.tell(row.run, facts.SlotGranted(at, row.key))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from tests.simulation.broker import Task
-from tests.simulation.database import RunRow, TaskRow, Work
+from tests.simulation.database import RunRow, SlotRow, TaskRow, Work
 
 from monjolo.engine import graph
+from monjolo.engine.admission import places
 from monjolo.engine.commands import Dispatch
 from monjolo.engine.draft import Decision
 from monjolo.engine.events import (
@@ -75,6 +76,21 @@ class Invariants:
                 held[row.slot] = held.get(row.slot, 0) + 1
                 if held[row.slot] > row.limit:
                     raise Violation(f"I8 {held[row.slot]} hold {row.slot}, limit {row.limit}")
+        waiting: dict[str, int] = {}
+        for row in database.slots.values():
+            if not row.held:
+                waiting[row.slot] = waiting.get(row.slot, 0) + 1
+                free = 1 if row.ask.on_limit == "cancel_running" else places(row.ask)
+                if free is not None and waiting[row.slot] > free:
+                    raise Violation(f"I16 {waiting[row.slot]} wait for {row.slot}, where {free} may")
+
+    def let_in(self, row: SlotRow, others: list[SlotRow]) -> None:
+        """I17: who waits longer than another by a minute for each point of priority is not passed over by it."""
+        for other in others:
+            seconds = (row.asked_at - other.asked_at) / 1_000_000
+            if seconds > 60 * (row.priority - other.priority):
+                raise Violation(f"I17 {row.run} ({row.priority}) was let in before {other.run} ({other.priority}), "
+                                f"which came {seconds} s before it")  # fmt: skip
 
     def believed(self, state: State, event: Any) -> None:
         """I15: a report with another token than the step's changes nothing."""
@@ -174,6 +190,20 @@ class Invariants:
         self._children()
         for row in database.runs.values():
             self._effects_of(row)
+            self._replaced(row)
+
+    def _replaced(self, row: RunRow) -> None:
+        """I16: who was coalesced had no effect, and names the run that waited in its place."""
+        head, runs = row.state.head, self.world.database.runs
+        if head.reason != "coalesced":
+            return
+        other = runs.get(head.error.details["run"]) if head.error is not None else None
+        if other is None or other.flow != row.flow:
+            raise Violation(f"I16 {row.state.run_id} was coalesced and names nobody")
+        if (other.stored_in > row.stored_in) != (row.flow == "newest") and other.stored_in != row.stored_in:
+            raise Violation(f"I16 {row.state.run_id} was coalesced, and {other.state.run_id} took its place")
+        if any(run == row.state.run_id for run, _ in self.effects):
+            raise Violation(f"I16 {row.state.run_id} was coalesced, and ran")
 
     def _ticks(self) -> None:
         world = self.world

@@ -14,6 +14,7 @@ from monjolo.domains.runs.changes import Changes
 from monjolo.engine import commands as orders
 from monjolo.engine import events as facts
 from monjolo.engine import schedule
+from monjolo.engine.admission import DEFAULT_PRIORITY
 from monjolo.engine.decide import decide
 from monjolo.engine.evolve import evolve
 from monjolo.engine.types import State
@@ -36,14 +37,16 @@ class Fact:
     seen: tuple[Any, ...] | None = None  # the task row it was judged on
 
 
-def prepare(world: Any, flow: str, run: str, parent: tuple[str, str, int] | None = None) -> Work:
+def prepare(
+    world: Any, flow: str, run: str, parent: tuple[str, str, int] | None = None, priority: int = DEFAULT_PRIORITY
+) -> Work:
     """A run that is decided as far as its first tasks, in memory only."""
     now = world.now
     state = State(run, FLOWS[flow].plan, world.random.getrandbits(30), now, {}, {})
     work = Work(Entry(state, 0, parent), 0, Changes(None, 0), row=None)  # type: ignore[arg-type]
     decision = decide(state, facts.RunCreated(now), FLOWS[flow].evaluate)
     stored = State(run, state.plan, state.seed, now, {}, {})
-    work.row = RunRow(stored, flow, 0, parent)
+    work.row = RunRow(stored, flow, 0, parent, priority)
     evolve(state, decision)
     work.decisions.append(decision)
     work.changes.add(decision, now)

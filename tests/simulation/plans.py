@@ -73,6 +73,26 @@ concurrency: {limit: 1}
 steps:
   - {id: only, uses: sim/work, max_crashes: 30, retry: {max_attempts: 40, delay: 1s, max_delay: 5s}}
 """,
+    "capped": """
+concurrency: {limit: 1, max_queued: 2}
+steps:
+  - {id: only, uses: sim/work, max_crashes: 30, retry: {max_attempts: 40, delay: 1s, max_delay: 5s}}
+""",
+    "newest": """
+concurrency: {limit: 1, coalesce: newest}
+steps:
+  - {id: only, uses: sim/work, max_crashes: 30, retry: {max_attempts: 40, delay: 1s, max_delay: 5s}}
+""",
+    "oldest": """
+concurrency: {limit: 1, coalesce: oldest}
+steps:
+  - {id: only, uses: sim/work, max_crashes: 30, retry: {max_attempts: 40, delay: 1s, max_delay: 5s}}
+""",
+    "latest": """
+concurrency: {limit: 1, on_limit: cancel_running}
+steps:
+  - {id: only, uses: sim/work, max_crashes: 30, retry: {max_attempts: 40, delay: 1s, max_delay: 5s}}
+""",
     "handled": """
 timeout: 10m
 steps:
@@ -115,4 +135,5 @@ def _compiled(name: str, source: str) -> Flow:
 
 
 FLOWS = {name: _compiled(name, source) for name, source in _SOURCES.items()}
+CONTENDED = ("capped", "newest", "oldest", "latest", "single", "limited")  # for a place, in worlds of their own
 SUBMITTED = ("dag", "once", "wide", "fan", "parent", "limited", "single", "handled", "poison")

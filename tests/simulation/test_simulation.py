@@ -6,12 +6,12 @@ import subprocess
 import sys
 
 import pytest
-from tests.simulation.world import explore
+from tests.simulation.world import CROWDED, explore
 
 from monjolo.engine.types import RunStatus
 
 
-@pytest.mark.parametrize("first", [0, 400, 800, 1_200, 1_600, 2_000])
+@pytest.mark.parametrize("first", [0, 400, 800, 1_200, 1_600, 2_000, CROWDED])
 def test_four_hundred_worlds_hold_every_invariant(first: int) -> None:
     runs = good = 0
     for seed in range(first, first + 400):

@@ -12,7 +12,7 @@ from tests.simulation.broker import Broker, Faults
 from tests.simulation.database import Database, Work
 from tests.simulation.invariants import Invariants, Violation
 from tests.simulation.orchestrator import TICK, Orchestrator, prepare
-from tests.simulation.plans import SUBMITTED
+from tests.simulation.plans import CONTENDED, SUBMITTED
 from tests.simulation.worker import WAIT, Worker, WorkerDied
 
 from monjolo.engine import events as facts
@@ -20,6 +20,7 @@ from monjolo.engine.transitions import RUN_ENDED
 
 SECOND = 1_000_000
 HOSTILE, CALM = 350, 8_000
+CROWDED = 1_000_000  # the worlds from this seed on are about who waits for a place
 Process = Callable[[], Iterator[Any]]
 
 
@@ -94,6 +95,9 @@ class World:
     def _draw_work(self) -> None:
         random = self.random
         self.wishes: list[tuple[str, str, str]] = []
+        self.priorities: dict[str, int] = {}
+        if self.seed >= CROWDED:
+            self._draw_crowd()
         for number in range(random.randint(1, 3)):
             flow = random.choice(SUBMITTED)
             self.wishes.append(("run", f"k{number}", flow))
@@ -107,6 +111,15 @@ class World:
         if random.random() < 0.4:
             self.first_ticks["clock"] = self.now + random.randint(1, 50) * SECOND
         self.database.schedules.update(self.first_ticks)
+
+    def _draw_crowd(self) -> None:
+        """Many runs of one flow: one by one and together, of several priorities."""
+        random = self.random
+        flow = random.choice(CONTENDED)
+        for number in range(random.randint(2, 6)):
+            name = f"c{number}"
+            self.priorities[name] = random.choice((48, 50, 50, 53))
+            self.wishes.append((random.choice(("run", "bulk")), name, flow))
 
     def _actors(self) -> list[Actor]:
         actors = [Actor(f"api{i}", None, self._api, lambda: bool(self.wishes)) for i in range(2)]
@@ -150,11 +163,25 @@ class World:
                 run = self.new_run(flow)
                 self.made_by[run] = key
                 self.database.keys[key] = run
-                self.database.commit([prepare(self, flow, run)], self.now)
+                self.database.commit([prepare(self, flow, run, None, self.priorities.get(key, 50))], self.now)
+        elif kind == "bulk":
+            self._bulk(key, flow)
         elif key in self.database.keys:
             self.database.tell(self.database.keys[key], facts.CancelRequested(self.now, "asked"))
         yield None
         self._answer(wish)
+
+    def _bulk(self, key: str, flow: str) -> None:
+        """Three runs in one transaction."""
+        if key in self.database.keys:
+            return
+        works = []
+        for number in range(3):
+            run = self.new_run(flow)
+            self.made_by[run] = f"{key}.{number}"
+            works.append(prepare(self, flow, run, None, self.priorities[key]))
+            self.database.keys[f"{key}.{number}"] = self.database.keys[key] = run
+        self.database.commit(works, self.now)
 
     def _answer(self, wish: tuple[str, str, str]) -> None:
         """The client has its answer and never asks again."""
