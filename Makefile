@@ -16,7 +16,11 @@ $(READY): requirements.lock pyproject.toml scripts/setup.sh
 
 setup: $(READY)  ## install everything into .venv
 
+web: $(READY)  ## build the dashboard into web/dist, if its sources have changed
+	@scripts/web.sh
+
 up: $(READY)  ## start the platform and print the one-time link
+	@scripts/web.sh --if-possible
 	@exec env -u PYTHONDONTWRITEBYTECODE $(RUN)/monjolo up
 
 lock:  ## resolve the dependencies again and rewrite requirements.lock
@@ -25,7 +29,7 @@ lock:  ## resolve the dependencies again and rewrite requirements.lock
 check: $(READY)  ## format, types, arrows of import (and a probe that they turn red)
 	@scripts/check.sh
 
-test: $(READY) check  ## everything CI runs
+test: $(READY) web check  ## everything CI runs
 	@scripts/test.sh
 
 chaos: $(READY)  ## kill the platform while it works and count what is lost: SCALE=0.1 SEED=… ONLY=kills
@@ -40,7 +44,13 @@ simulate: $(READY)  ## explore N worlds from SEED on, with faults: make simulate
 mutants: $(READY)  ## plant each known bug in the simulated world and count the worlds until it is caught
 	@PYTHONPATH=server:sdk/python:. $(RUN)/python -m tests.simulation mutants
 
+api-types: $(READY) web  ## write the types of the dashboard's API client again, from OpenAPI
+	@$(RUN)/python scripts/web_types.py
+
+shots: $(READY) web  ## screenshots of every screen, both themes and languages, at 1440 and 360 px, into web/shots
+	@$(RUN)/python web/e2e/shots.py
+
 docs: $(READY)  ## write the reference pages again that are made from the code, and the figures of the READMEs
 	@$(RUN)/python scripts/docs.py && $(RUN)/python scripts/readme_figures.py
 
-.PHONY: help setup up lock check test simulate mutants chaos bench docs
+.PHONY: help setup web up lock check api-types shots test simulate mutants chaos bench docs

@@ -3,10 +3,14 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 missing=()
-for tool in git tar zstd; do command -v "$tool" >/dev/null || missing+=("$tool"); done
+for tool in git tar zstd chromium; do command -v "$tool" >/dev/null || missing+=("$tool"); done
 if [ ${#missing[@]} -gt 0 ]; then
   echo "make test needs ${missing[*]}. On Debian: apt-get install ${missing[*]}" >&2
   exit 1
 fi
 unset PYTHONDONTWRITEBYTECODE PYTHONPATH
+if [ $# -eq 0 ]; then
+  (cd web && npm run --silent check && npm test --silent)
+  .venv/bin/python scripts/web_types.py --check
+fi
 exec .venv/bin/pytest -n 2 --dist loadgroup --durations=15 "$@"

@@ -1,6 +1,6 @@
 import createClient, { type Middleware } from 'openapi-fetch';
 
-import { apiUrl } from '@/lib/base';
+import { BASE } from '@/lib/base';
 
 import type { components, paths } from './schema';
 import { session } from './session';
@@ -94,7 +94,7 @@ const failing: Middleware = {
  * An answer that is no success is thrown as ApiError.
  */
 export const api = createClient<paths>({
-  baseUrl: new URL(apiUrl('').replace(/\/api\/v1$/, ''), location.href).href.replace(/\/$/, ''),
+  baseUrl: new URL(BASE, location.href).href.replace(/\/$/, ''),
   fetch: authorized,
 });
 api.use(failing);
