@@ -15,6 +15,7 @@ from monjolo.engine.types import (
     FanOut,
     Json,
     Phase,
+    Reused,
     RunStatus,
     RunWhen,
     ScopeState,
@@ -95,7 +96,7 @@ def _consider(draft: Draft, key: str, plan: StepPlan, *, bad: int, blocked: int)
     """All needs have ended: run it, or say why not."""
     reused = draft.state.reused.get(key)
     if reused is not None:
-        steps.end(draft, key, reused[0], "reused", output=reused[1])
+        _reuse(draft, key, plan, reused)
         return
     closing = steps.closing_above(draft, key)
     if closing is not None and (plan.run_when is not RunWhen.ALWAYS or closing in ("forced", "returned")):
@@ -124,6 +125,16 @@ def _consider(draft: Draft, key: str, plan: StepPlan, *, bad: int, blocked: int)
             steps.end(draft, key, StepStatus.SKIPPED, "condition_false")
             return
     steps.admit(draft, key, plan)
+
+
+def _reuse(draft: Draft, key: str, plan: StepPlan, reused: Reused) -> None:
+    """It ends as it did in the run that is repeated; so does all that it holds, for those who look into it."""
+    steps.end(draft, key, reused.status, "reused", output=reused.output, error=reused.error)
+    for below in graph.keys_below(plan, key):
+        inner = draft.state.reused.get(below)
+        if inner is not None:
+            ended = StepState(inner.status, "reused", output=inner.output, error=inner.error, finished_at=draft.at)
+            draft.put(below, StepState(), ended)
 
 
 def _follow(draft: Draft, key: str) -> None:
@@ -256,7 +267,12 @@ def _start_items(draft: Draft, key: str) -> None:
     first = fan.next
     draft.put(key, step, step._replace(fan=fan._replace(next=first + room, live=fan.live + room)))
     for index in range(first, first + room):
-        steps.begin(draft, graph.item_key(key, index))
+        item = graph.item_key(key, index)
+        reused = draft.state.reused.get(item)
+        if reused is None:
+            steps.begin(draft, item)
+        else:
+            steps.end(draft, item, reused.status, "reused", output=reused.output, error=reused.error)
 
 
 def _item_ended(draft: Draft, key: str, item: StepState) -> None:

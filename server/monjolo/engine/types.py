@@ -289,6 +289,14 @@ class RunHead(NamedTuple):
     heard: Instant = 0  # when the newest event that ended a wait was told: it ends no later one
 
 
+class Reused(NamedTuple):
+    """How a step ended in the run that this one repeats."""
+
+    status: StepStatus
+    output: Json = None
+    error: Error | None = None
+
+
 @dataclass(slots=True)
 class State:
     """A run as the engine knows it. Only `evolve` changes it.
@@ -308,7 +316,7 @@ class State:
     steps: dict[str, StepState] = field(default_factory=dict)
     items: dict[str, list[Json]] = field(default_factory=dict)
     item_outputs: dict[str, dict[int, Json]] = field(default_factory=dict)
-    reused: dict[str, tuple[StepStatus, Json]] = field(default_factory=dict)  # of the run this one repeats
+    reused: dict[str, Reused] = field(default_factory=dict)  # of the run this one repeats
 
 
 OUTPUTS_KEPT = 1_000  # above this many items a fan-out's output is a paged reference

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.conformance.driver import Gives, Run, bad, run
 
-from monjolo.engine.types import StepStatus
+from monjolo.engine.types import Reused, StepStatus
 
 
 def test_a_list_of_steps_is_a_sequence() -> None:
@@ -177,7 +177,7 @@ def test_outputs_are_evaluated_at_the_end() -> None:
 
 def test_a_run_that_repeats_another_does_not_run_what_succeeded_there() -> None:
     source = 'steps: [{id: a, uses: m/x}, {id: b, uses: m/x, with: {n: "${{ steps.a.output }}"}}]'
-    done = run(source, reused={"a": (StepStatus.SUCCEEDED, 41)})
+    done = run(source, reused={"a": Reused(StepStatus.SUCCEEDED, 41)})
     assert [(start.key, start.inputs) for start in done.starts] == [("b", {"n": 41})]
     assert done["a"].reason == "reused"
 

@@ -13,9 +13,9 @@ import jsonschema_rs
 from monjolo.domains.flows.models import CompiledFlow
 from monjolo.domains.flows.service import FlowsService
 from monjolo.domains.runs.changes import Changes
-from monjolo.domains.runs.codec import dump_or_none, error_to_json, head_to_text
+from monjolo.domains.runs.codec import dump_or_none, error_to_json, head_to_text, reused_from_json
 from monjolo.domains.runs.evaluation import Evaluators
-from monjolo.domains.runs.models import Entry, NewRun, PreparedRun
+from monjolo.domains.runs.models import Entry, NewRun, PreparedRun, Repeat
 from monjolo.domains.runs.numbers import Numbers
 from monjolo.engine import commands as orders
 from monjolo.engine import events as facts
@@ -23,7 +23,7 @@ from monjolo.engine.admission import DEFAULT_PRIORITY
 from monjolo.engine.decide import decide
 from monjolo.engine.draft import Decision
 from monjolo.engine.evolve import evolve
-from monjolo.engine.types import State, StepStatus
+from monjolo.engine.types import Reused, State
 from monjolo.kit import json
 from monjolo.kit.errors import Conflict, InvalidInput, MonjoloError, PayloadTooLarge, Problem
 from monjolo.kit.ids import new_id
@@ -167,10 +167,12 @@ class Acceptance:
         )
 
 
-def _reused(new: NewRun) -> dict[str, tuple[StepStatus, Any]]:
-    if new.repeat is None:
-        return {}
-    return {key: (StepStatus(status), output) for key, (status, output) in new.repeat.reused.items()}
+def _reused(new: NewRun) -> dict[str, Reused]:
+    return {} if new.repeat is None else reused_from_json(_taken(new.repeat))
+
+
+def _taken(repeat: Repeat) -> dict[str, list[Any]]:
+    return {key: [each.status, each.output, each.error] for key, each in repeat.reused.items()}
 
 
 def _priority(new: NewRun, flow: CompiledFlow) -> int:
@@ -205,7 +207,7 @@ def _row(new: NewRun, entry: Entry, labels: Mapping[str, str], now: int) -> dict
         "trigger": json.dumps(state.context["trigger"]),
         "inputs": json.dumps(state.inputs),
         "labels": json.dumps(dict(labels)),
-        "context": json.dumps({**state.context, "reused": new.repeat.reused} if new.repeat else state.context),
+        "context": json.dumps({**state.context, "reused": _taken(new.repeat)} if new.repeat else state.context),
         "head": head_to_text(head),
         "outputs": dump_or_none(head.outputs),
         "error": dump_or_none(error_to_json(head.error)),

@@ -55,7 +55,7 @@ class RunCache:
     async def _entry(self, run: Any, steps: list[Any], items: list[Any], outputs: list[Any]) -> Entry:
         flow = await self._flows.compiled(run["flow_id"], run["version"])
         context = json.loads(run["context"])
-        reused = {key: (StepStatus(status), output) for key, (status, output) in context.pop("reused", {}).items()}
+        reused = codec.reused_from_json(context.pop("reused", {}))
         state = State(
             run_id=run["id"],
             plan=flow.compiled.plan,

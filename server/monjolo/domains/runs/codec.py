@@ -9,6 +9,7 @@ from monjolo.engine.types import (
     Error,
     FanOut,
     Phase,
+    Reused,
     RunHead,
     RunStatus,
     ScopeState,
@@ -49,6 +50,14 @@ def error_to_json(error: Error | None) -> dict[str, Any] | None:
 
 def error_from_json(value: dict[str, Any] | None) -> Error | None:
     return None if value is None else Error(**value)
+
+
+def reused_from_json(value: dict[str, list[Any]]) -> dict[str, Reused]:
+    """Of each step taken over: its status, its output, and its error when it has one."""
+    return {
+        key: Reused(StepStatus(status), output, error_from_json(error[0]) if error else None)
+        for key, (status, output, *error) in value.items()
+    }
 
 
 def _scope_to_json(scope: ScopeState) -> list[Any]:

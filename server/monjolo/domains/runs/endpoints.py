@@ -11,10 +11,11 @@ from starlette.responses import Response, StreamingResponse
 from monjolo.blobs.port import Blobs
 from monjolo.bus.port import Bus
 from monjolo.domains.flows.service import FlowsService
-from monjolo.domains.runs import downloads, live, queries, why
+from monjolo.domains.runs import background, downloads, live, log_endpoints, queries, why
+from monjolo.domains.runs.bulk import LIVE, BulkRuns
 from monjolo.domains.runs.logs import LogStore, Place, levels_from
-from monjolo.domains.runs.models import NewRun, PreparedRun
-from monjolo.domains.runs.schemas import CancelRun, RepeatRun, StartRun, StartRuns
+from monjolo.domains.runs.models import NewRun, PreparedRun, RepeatWish
+from monjolo.domains.runs.schemas import CancelRun, ManyRuns, RepeatRun, RunFilter, StartRun, StartRuns
 from monjolo.domains.runs.service import RunsService
 from monjolo.domains.runs.workers import WorkersBook
 from monjolo.http.auth import Principal, principal_of, require
@@ -47,7 +48,9 @@ def router(
     _listing(routes, flows, database)
     _reading(routes, blobs, database)
     _changing(routes, runs, database)
+    _bulk(routes, BulkRuns(database, runs, clock), flows)
     _logging(routes, logs, database, clock)
+    log_endpoints.add(routes, database)
     _watching(routes, logs, bus, workers, database, clock)
     return routes
 
@@ -70,6 +73,7 @@ def _starting(routes: APIRouter, runs: RunsService, flows: FlowsService, databas
             labels=body.labels,
             actor=principal.user_id,
             idempotency_key=_key(request),
+            priority=body.priority,
         )
         [run] = await runs.accept([new])
         if wait is None:
@@ -93,6 +97,7 @@ def _starting(routes: APIRouter, runs: RunsService, flows: FlowsService, databas
                     item.labels,
                     actor=principal.user_id,
                     idempotency_key=item.idempotency_key,
+                    priority=item.priority,
                 )
                 for item in body.items
             ]
@@ -181,14 +186,13 @@ def _listing(routes: APIRouter, flows: FlowsService, database: Database) -> None
         count: bool = False,
     ) -> Response:
         """Runs, the newest first. `count=true` adds `total`, or `total_at_least` above ten thousand."""
-        filters: dict[str, Any] = {"status": _statuses(status), "trigger": trigger, "q": q, "parent": parent}
-        filters["number"] = number
-        filters["from"], filters["to"] = _instant(from_, "from"), _instant(to, "to")
-        if flow is not None:
-            filters["flow_id"] = await flows.id_of(principal.workspace_id, flow)
+        workspace = principal.workspace_id
+        given = RunFilter.model_construct(
+            flow=flow, number=number, status=status, trigger=trigger, q=q, from_=from_, to=to, parent=parent
+        )
+        filters = await _filters(flows, workspace, given)
         key = page.key(str)
         before = None if key is None else str(key[0])
-        workspace = principal.workspace_id
         rows = await database.read(lambda c: queries.list_runs(c, workspace, filters, before, page.limit + 1))
         shown, following = page_of(rows, page, lambda row: (row["id"],))
         totals: dict[str, int] = {}
@@ -198,6 +202,20 @@ def _listing(routes: APIRouter, flows: FlowsService, database: Database) -> None
         return json_response(answer([queries.brief(row) for row in shown], following, **totals))
 
 
+async def _filters(flows: FlowsService, workspace_id: str, given: RunFilter) -> dict[str, Any]:
+    statuses = [given.status] if isinstance(given.status, str) else given.status
+    return {
+        "flow_id": None if given.flow is None else await flows.id_of(workspace_id, given.flow),
+        "number": given.number,
+        "status": _statuses(statuses),
+        "trigger": given.trigger,
+        "q": given.q,
+        "from": _instant(given.from_, "from"),
+        "to": _instant(given.to, "to"),
+        "parent": given.parent,
+    }
+
+
 def _reading(routes: APIRouter, blobs: Blobs, database: Database) -> None:
     @routes.get("/runs/{run_id}", tags=["runs"])
     async def get_run(principal: Reader, run_id: str) -> Response:
@@ -205,15 +223,26 @@ def _reading(routes: APIRouter, blobs: Blobs, database: Database) -> None:
 
     @routes.get("/runs/{run_id}/steps", tags=["runs"])
     async def list_steps(
-        principal: Reader, run_id: str, page: Page, items_of: Annotated[str | None, Query(max_length=500)] = None
+        principal: Reader,
+        run_id: str,
+        page: Page,
+        items_of: Annotated[str | None, Query(max_length=500)] = None,
+        attempts: bool = False,
     ) -> Response:
-        """The steps that have begun. Items of a `for_each` are listed with `items_of=its key`."""
+        """The steps that have begun, with `attempts=true` each with its attempts.
+
+        Items of a `for_each` are listed with `items_of=its key`.
+        """
         key = page.key(str)
         after = "" if key is None else str(key[0])
 
         def read(connection: Any) -> list[dict[str, Any]]:
             queries.get(connection, principal.workspace_id, run_id)
-            return queries.steps_of(connection, run_id, after, page.limit + 1, items_of)
+            found = queries.steps_of(connection, run_id, after, page.limit + 1, items_of)
+            if attempts and found:
+                made = queries.attempts_between(connection, run_id, found[0]["key"], found[-1]["key"])
+                found = [{**step, "attempts": made.get(step["key"], [])} for step in found]
+            return found
 
         steps = await database.read(read)
         shown, following = page_of(steps, page, lambda step: (step["key"],))
@@ -234,6 +263,11 @@ def _reading(routes: APIRouter, blobs: Blobs, database: Database) -> None:
     async def explain(principal: Reader, run_id: str) -> Response:
         """One sentence that says why the run is where it is."""
         return json_response(await database.read(lambda c: why.explain(c, principal.workspace_id, run_id)))
+
+    @routes.get("/runs/{run_id}/background", tags=["runs"])
+    async def tell_background(principal: Reader, run_id: str) -> Response:
+        """The runs around it, how long one usually takes and, of a failure, what changed since the last good run."""
+        return json_response(await database.read(lambda c: background.of(c, principal.workspace_id, run_id)))
 
     @routes.get("/runs/{run_id}/artifacts", tags=["runs"])
     async def list_artifacts(principal: Reader, run_id: str) -> Response:
@@ -285,19 +319,51 @@ def _changing(routes: APIRouter, runs: RunsService, database: Database) -> None:
         return json_response({"id": run_id, "status": run["status"]}, 202)
 
     @routes.post("/runs/{run_id}/repeat", tags=["runs"], status_code=202)
-    async def repeat(principal: Runner, run_id: str, body: RepeatRun | None = None) -> Response:
+    async def repeat(principal: Runner, run_id: str, request: Request, body: RepeatRun | None = None) -> Response:
         """A new run like this one: from the start or from a step, with its inputs or others."""
-        wish = body or RepeatRun(from_step=None, inputs=None, version="same")
-        run = await runs.repeat(
-            principal.workspace_id,
-            run_id,
-            from_step=wish.from_step,
-            inputs=wish.inputs,
-            newest=wish.version == "newest",
-            actor=principal.user_id,
-        )
-        answer_body = {"id": run.id, "number": run.number, "status": _status(run), "repeat_of": run_id}
-        return json_response(answer_body, 202, _location(run))
+        given = body or RepeatRun.model_validate({})
+        wish = RepeatWish(given.from_step, given.inputs, given.version == "newest", given.priority)
+        run = await runs.repeat(principal.workspace_id, run_id, wish, actor=principal.user_id, key=_key(request))
+        answered = {**await _accepted(database, principal, run), "repeat_of": run_id}
+        return json_response(answered, 202, _location(run))
+
+
+def _bulk(routes: APIRouter, bulk: BulkRuns, flows: FlowsService) -> None:
+    @routes.post("/runs/bulk", tags=["runs"], status_code=202)
+    async def many(principal: Runner, request: Request, body: ManyRuns) -> Response:
+        """Cancels or repeats what a filter finds, a thousand at most; `next` is where the following call goes on.
+
+        With an `Idempotency-Key` nothing is done twice; send the same key with every page.
+        """
+        workspace, key = principal.workspace_id, _key(request)
+        filters = await _filters(flows, workspace, body.filter)
+        if not any(value not in (None, []) for value in filters.values()):
+            raise InvalidInput("The filter is empty: say which runs are meant, by flow or status.", code="empty_filter")
+        if body.action == "cancel":
+            filters["status"] = _live(filters["status"])
+        if body.dry_run:
+            return json_response({"action": body.action, **await bulk.preview(workspace, filters)})
+        before = await bulk.bound(workspace, body.model_dump(mode="json", exclude={"limit", "after"}), key)
+        if body.after is not None:
+            before = min(before, str(decode_cursor(body.after, (str,))[0]))
+        if body.action == "cancel":
+            page, last = await bulk.cancel(workspace, filters, before, body.limit, reason=body.reason, force=body.force)
+        else:
+            wish = RepeatWish(body.from_step, None, body.version == "newest", body.priority)
+            page, last = await bulk.repeat(
+                workspace, filters, before, body.limit, wish, actor=principal.user_id, key=key
+            )
+        following = None if last is None else encode_cursor((last,))
+        return json_response({"action": body.action, **page, "next": following}, 202)
+
+
+def _live(statuses: list[str]) -> list[str]:
+    """Only what has not ended can be cancelled."""
+    chosen = [status for status in statuses or LIVE if status in LIVE]
+    if not chosen:
+        message = f"Runs that are {' or '.join(statuses)} have ended; cancel takes {', '.join(LIVE)}."
+        raise InvalidInput(message, code="bad_status")
+    return chosen
 
 
 # --- logs and live events -----------------------------------------------------------------------------------

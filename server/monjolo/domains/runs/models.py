@@ -44,10 +44,28 @@ class ParentStep:
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """The run that is run again, and what of it need not be done again: key -> (status, output)."""
+    """The run that is run again, and what of it need not be done again, by key."""
 
     run_id: str
-    reused: Mapping[str, tuple[str, Any]]
+    reused: Mapping[str, Taken]
+
+
+class RepeatWish(NamedTuple):
+    """How a run is to be repeated."""
+
+    from_step: str | None = None  # its id or key
+    inputs: Mapping[str, Any] | None = None  # those of that run, when none are given
+    newest: bool = False  # the version that is published now, not that run's
+    priority: int | None = None
+
+
+class Taken(NamedTuple):
+    """How a step ended in the run that is repeated."""
+
+    status: str
+    reason: str | None
+    output: Any
+    error: dict[str, Any] | None
 
 
 @dataclass(slots=True)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from monjolo.domains.runs.codec import STEP_OUTPUT_LIMIT
+from monjolo.domains.runs.models import Taken
 from monjolo.kit import json
 from monjolo.kit.errors import NotFound
 from monjolo.kit.time import to_rfc3339
@@ -93,7 +94,7 @@ def _conditions(workspace_id: str, filters: dict[str, Any]) -> tuple[list[str], 
     # An index that does not give the order would be sorted, a million rows for a page of fifty, so the database is
     # shown one way only: by parent, by the rarer of flow and status, or else by id from the newest. A CAST hides a
     # column's index from SQLite; to PostgreSQL, which knows how the values are spread, it is nothing.
-    flow, status = filters.get("flow_id"), filters.get("status")
+    flow, status = filters.get("flow_id"), filters.get("status") or ()
     by_status = bool(status) and (flow is None or "succeeded" not in status)
     where, values = ["workspace_id = ?" if by_status else "CAST(workspace_id AS TEXT) = ?"], [workspace_id]
     if flow is not None:
@@ -142,6 +143,7 @@ def _step(row: Any) -> dict[str, Any]:
         "items": None if fan is None else {"total": fan[0], "begun": fan[1], "live": fan[2], "failed": fan[3]},
         "case": state.get("case"),
         "child_run": state.get("child"),
+        "reused": row["reason"] == "reused",
         "reused_from": row["reused_from"],
         "wake_at": None if state.get("wake_at") is None else to_rfc3339(state["wake_at"]),
         "started_at": None if row["started_at"] is None else to_rfc3339(row["started_at"]),
@@ -156,35 +158,61 @@ def output_of(connection: Connection, run_id: str, key: str) -> Any:
     return None if row[0] is None else json.loads(row[0])
 
 
-def outputs_of(connection: Connection, run_id: str, keys: Sequence[str]) -> dict[str, tuple[str, Any]]:
-    """Steps that may be taken over into a repeat: those that succeeded, or were skipped for a reason of their own."""
-    found: dict[str, tuple[str, Any]] = {}
+def ends_of(connection: Connection, run_id: str, keys: Sequence[str]) -> dict[str, Taken]:
+    """How those of these steps that have ended did so."""
+    found: dict[str, Taken] = {}
     for key in keys:
         row = connection.execute(
-            "SELECT status, reason, output FROM steps WHERE run_id = ? AND key = ?", (run_id, key)
+            "SELECT status, reason, output, error FROM steps WHERE run_id = ? AND key = ? AND finished_at IS NOT NULL",
+            (run_id, key),
         ).fetchone()
-        if row is not None and (row["status"] == "succeeded" or row["reason"] == "condition_false"):
-            found[key] = (row["status"], None if row["output"] is None else json.loads(row["output"]))
+        if row is not None:
+            output, error = (None if text is None else json.loads(text) for text in (row["output"], row["error"]))
+            found[key] = Taken(row["status"], row["reason"], output, error)
     return found
 
 
+def item_count(connection: Connection, run_id: str, fan_key: str) -> int | None:
+    """Of a `for_each` that has begun."""
+    row = connection.execute("SELECT state FROM steps WHERE run_id = ? AND key = ?", (run_id, fan_key)).fetchone()
+    fan = None if row is None else json.loads(row["state"]).get("fan")
+    return None if fan is None else int(fan[0])
+
+
+def case_of(connection: Connection, run_id: str, key: str) -> tuple[bool, str | None]:
+    """Whether a switch has begun, and the case it went to; None is its default."""
+    row = connection.execute("SELECT status, state FROM steps WHERE run_id = ? AND key = ?", (run_id, key)).fetchone()
+    if row is None or row["status"] in ("pending", "skipped"):
+        return False, None
+    return True, json.loads(row["state"]).get("case")
+
+
 def attempts_of(connection: Connection, run_id: str, key: str) -> list[dict[str, Any]]:
+    return attempts_between(connection, run_id, key, key).get(key, [])
+
+
+def attempts_between(connection: Connection, run_id: str, first: str, last: str) -> dict[str, list[dict[str, Any]]]:
+    """The attempts of all steps whose keys stand between two, by key."""
     rows = connection.execute(
-        "SELECT * FROM attempts WHERE run_id = ? AND key = ? ORDER BY token", (run_id, key)
-    ).fetchall()
-    return [
-        {
-            "attempt": row["attempt"],
-            "token": row["token"],
-            "status": row["status"],
-            "worker": row["worker"],
-            "error": None if row["error"] is None else json.loads(row["error"]),
-            "queued_at": to_rfc3339(row["queued_at"]),
-            "started_at": None if row["started_at"] is None else to_rfc3339(row["started_at"]),
-            "finished_at": None if row["finished_at"] is None else to_rfc3339(row["finished_at"]),
-        }
-        for row in rows
-    ]
+        "SELECT * FROM attempts WHERE run_id = ? AND key >= ? AND key <= ? ORDER BY key, token", (run_id, first, last)
+    )
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        found.setdefault(row["key"], []).append(_attempt(row))
+    return found
+
+
+def _attempt(row: Any) -> dict[str, Any]:
+    return {
+        "attempt": row["attempt"],
+        "token": row["token"],
+        "status": row["status"],
+        "worker": row["worker"],
+        "error": None if row["error"] is None else json.loads(row["error"]),
+        "queued_at": to_rfc3339(row["queued_at"]),
+        "started_at": None if row["started_at"] is None else to_rfc3339(row["started_at"]),
+        "finished_at": None if row["finished_at"] is None else to_rfc3339(row["finished_at"]),
+    }
 
 
 def artifacts_of(connection: Connection, run_id: str) -> list[dict[str, Any]]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from monjolo.domains.flows.models import CompiledFlow
 from monjolo.domains.flows.service import FlowsService
 from monjolo.domains.runs import queries, repository, writing
 from monjolo.domains.runs.acceptance import Acceptance, changes_of
@@ -14,10 +13,11 @@ from monjolo.domains.runs.accepting import Accepting
 from monjolo.domains.runs.advance import Advance, Fact, write_beginning
 from monjolo.domains.runs.changes import Changes
 from monjolo.domains.runs.dispatch import Dispatcher
-from monjolo.domains.runs.models import NewRun, PreparedRun, Repeat
+from monjolo.domains.runs.models import NewRun, PreparedRun, Repeat, RepeatWish, Taken
+from monjolo.domains.runs.repeating import step_key, taken_over
 from monjolo.engine import events as facts
 from monjolo.flow_document import LONGEST_WAIT
-from monjolo.kit.errors import Conflict, InvalidInput
+from monjolo.kit.errors import InvalidInput, MonjoloError, Unavailable
 from monjolo.kit.time import DAY, SECOND, Clock
 from monjolo.storage.port import Connection, Database
 
@@ -91,6 +91,10 @@ class RunsService:
         if len(new) > BULK:
             raise InvalidInput(f"Up to {BULK} runs are taken at once.", code="too_many_items")
         prepared = await self._acceptance.prepare_many(new)
+        await self._store(prepared)
+        return prepared
+
+    async def _store(self, prepared: Sequence[PreparedRun]) -> None:
         changed = [changes_of(run) for run in prepared]
         reserved = self._reserve(changed)
         self._advance.expect(changed)
@@ -104,7 +108,6 @@ class RunsService:
             self._dispatcher.unreserve(reserved)
             self._advance.forget(changed)
             raise
-        return prepared
 
     def _reserve(self, changed: Sequence[Changes]) -> int:
         reserved = 0
@@ -140,53 +143,60 @@ class RunsService:
         await self._advance.submit([Fact(run_id, event)])
 
     async def repeat(
-        self,
-        workspace_id: str,
-        run_id: str,
-        *,
-        from_step: str | None,
-        inputs: Mapping[str, Any] | None,
-        newest: bool,
-        actor: str | None,
+        self, workspace_id: str, run_id: str, wish: RepeatWish, *, actor: str | None, key: str | None
     ) -> PreparedRun:
-        """A new run like that one; with `from_step` the outputs of the steps before it are taken over."""
+        """A new run like that one; from a step on, what need not be done again is taken over."""
+        return (await self.accept([await self._wish(workspace_id, run_id, wish, actor, key)]))[0]
+
+    async def repeat_many(
+        self, workspace_id: str, run_ids: Sequence[str], wish: RepeatWish, *, actor: str | None, key: str | None
+    ) -> list[PreparedRun | MonjoloError]:
+        """Each by itself: one that cannot be repeated says why and keeps no other back. One commit for all."""
+        outcomes: list[PreparedRun | MonjoloError] = []
+        for run_id in run_ids:
+            try:
+                new = await self._wish(workspace_id, run_id, wish, actor, key)
+                outcomes.append(await self._acceptance.prepare(new))
+            except Unavailable:
+                raise
+            except MonjoloError as error:
+                outcomes.append(error)
+        await self._store([run for run in outcomes if isinstance(run, PreparedRun)])
+        return outcomes
+
+    async def _wish(
+        self, workspace_id: str, run_id: str, wish: RepeatWish, actor: str | None, key: str | None
+    ) -> NewRun:
         run = await self._database.read(lambda c: queries.get(c, workspace_id, run_id))
-        version = None if newest else run["version"]
-        flow = await self._flows.compiled(run["flow_id"], version)
-        reused = await self._reused(flow, run_id, from_step) if from_step else {}
-        new = NewRun(
+        version = None if wish.newest else run["version"]
+        inputs = run["inputs"] if wish.inputs is None else wish.inputs
+        reused: dict[str, Taken] = {}
+        if wish.from_step is not None:
+            flow = await self._flows.compiled(run["flow_id"], version)
+            step = step_key(flow.compiled, wish.from_step)
+            if "[" in step and inputs != run["inputs"]:
+                raise InvalidInput(
+                    "The other items are taken over from that run, so this one needs its inputs; repeat from "
+                    f"{step[: step.index('[')]} instead.",
+                    code="item_needs_same_inputs",
+                )
+            reused = await self._database.read(lambda c: taken_over(c, run_id, flow.compiled.plan, step))
+        return NewRun(
             flow_id=run["flow_id"],
-            inputs=run["inputs"] if inputs is None else inputs,
-            trigger={"type": "repeat", "run": run_id, "from_step": from_step},
+            inputs=inputs,
+            trigger={"type": "repeat", "run": run_id, "from_step": wish.from_step},
             version=version,
             labels=run["labels"],
             event=run["event"],
             actor=actor,
+            idempotency_key=None if key is None else f"repeat:{run_id}:{key}",
             repeat=Repeat(run_id, reused),
+            priority=run["priority"] if wish.priority is None else wish.priority,
         )
-        return (await self.accept([new]))[0]
 
-    async def _reused(self, flow: CompiledFlow, run_id: str, from_step: str) -> dict[str, tuple[str, Any]]:
-        """The steps of the flow's own list that do not come after `from_step` and did succeed."""
-        plans = {step.id: step for step in flow.compiled.plan.body.steps}
-        if from_step not in plans:
-            known = ", ".join(plans)
-            raise InvalidInput(f"There is no step {from_step} to repeat from; there are: {known}.", code="unknown_step")
-        again, todo = {from_step}, [from_step]
-        while todo:
-            for follower in plans[todo.pop()].dependents:
-                if follower not in again:
-                    again.add(follower)
-                    todo.append(follower)
-        steps = await self._database.read(lambda c: queries.outputs_of(c, run_id, [k for k in plans if k not in again]))
-        missing = [key for key in graph_needs(plans, from_step) if key not in steps]
-        if missing:
-            raise Conflict(
-                f"Step {missing[0]} did not succeed in that run, so {from_step} has nothing to go on; "
-                f"repeat from {missing[0]} instead.",
-                code="step_not_reusable",
-            )
-        return steps
+    async def cancel_many(self, run_ids: Sequence[str], *, reason: str, force: bool) -> None:
+        event = facts.CancelRequested(self._clock.now(), reason, force)
+        await self._advance.submit([Fact(run_id, event) for run_id in run_ids])
 
     async def result(self, workspace_id: str, run_id: str, wait: int) -> tuple[dict[str, Any], bool]:
         """The run when it has ended (True), or as it is when the time is over; LONGEST_WAIT bounds it."""
@@ -220,15 +230,3 @@ class RunsService:
             for future in self._awaited.get(changes.entry.state.run_id, ()):
                 if not future.done():
                     future.set_result(None)
-
-
-def graph_needs(plans: Mapping[str, Any], step_id: str) -> list[str]:
-    """Every step that comes before this one, nearest first."""
-    found: dict[str, None] = {}
-    todo = list(plans[step_id].needs)
-    while todo:
-        need = todo.pop(0)
-        if need not in found:
-            found[need] = None
-            todo += plans[need].needs
-    return list(found)
