@@ -28,6 +28,7 @@ from monjolo.settings import Settings, format_size
 from monjolo.storage.health import beside
 from monjolo.storage.inspect import inspect
 from monjolo.storage.lock import DataLock
+from monjolo.storage.migrate import version
 from monjolo.storage.migrations import HEAD
 
 State = Literal["ok", "warning", "wrong"]
@@ -178,6 +179,8 @@ def keys(settings: Settings) -> Finding:
 def _keys(settings: Settings) -> Finding:
     given = settings.secret_key.get_secret_value() if settings.secret_key else None
     with beside(settings.database_file) as connection:
+        if version(connection, settings.database_file) is None:
+            return Finding("keys", "ok", "none yet; `monjolo up` makes one")
         opened = try_keys(connection, settings.keys_folder, given)
     return Finding("keys", "ok", f"every key that ever sealed a secret is there; {opened} sealed values opened")
 

@@ -20,6 +20,7 @@ from monjolo.kit.errors import MonjoloError
 from monjolo.kit.time import SystemClock
 from monjolo.processes.api import bind
 from monjolo.settings import Settings, load
+from monjolo.storage.lock import holder, is_held
 
 app = typer.Typer()
 
@@ -61,18 +62,20 @@ def _look(data: Path | None, config: Path | None) -> list[Finding]:
     if os.environ.get("MONJOLO_URL"):
         return found + _elsewhere()
     found += diagnosis.machine(settings)
+    up = is_held(settings.data)
+    found += _here(settings) if up else _down(settings)
+    return found + condition.condition(settings, SystemClock().now(), up=up)
+
+
+def _here(settings: Settings) -> list[Finding]:
+    """Somebody holds the data folder."""
     try:
         api("GET", "/health/live", timeout=10)
     except ApiFailure as failure:
-        if failure.status != 0:
-            advice = f"Look who answers at {platform_url()}; choose another port with MONJOLO_PORT."
-            return [*found, Finding("platform", "wrong", failure.detail, advice, "It is another program's answer.")]
-        found += _down(settings)
-        up = False
-    else:
-        found += [*_up(), diagnosis.keys(settings)]
-        up = True
-    return found + condition.condition(settings, SystemClock().now(), up=up)
+        pid = holder(settings.data).get("pid")
+        advice = f"Wait, if it is just starting; otherwise look at process {pid} and end it."
+        return [Finding("platform", "wrong", failure.detail, advice, "It holds the data folder and does not answer.")]
+    return [*_up(), diagnosis.keys(settings)]
 
 
 def _elsewhere() -> list[Finding]:
@@ -80,7 +83,7 @@ def _elsewhere() -> list[Finding]:
         api("GET", "/health/live", timeout=10)
     except ApiFailure as failure:
         advice = "Start it there, or take MONJOLO_URL away to look at this machine."
-        return [Finding("platform", "wrong", failure.detail, advice)]
+        return [Finding("platform", "wrong", failure.detail, advice, "Nothing can be asked of it.")]
     return _up()
 
 
@@ -92,7 +95,7 @@ def _down(settings: Settings) -> list[Finding]:
         Finding(
             "platform",
             "warning",
-            f"nobody answers at {platform_url()}",
+            f"none runs on {settings.data}",
             "`monjolo up` starts it.",
             "Nothing runs: schedules wait, webhooks are refused.",
         ),

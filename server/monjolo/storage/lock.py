@@ -67,6 +67,21 @@ class DataLock:
         self.release()
 
 
+def is_held(folder: Path) -> bool:
+    """Whether somebody holds the folder at this moment; nothing is made when nobody ever did."""
+    try:
+        descriptor = os.open(folder / NAME, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
 def holder(folder: Path) -> dict[str, object]:
     """What the last holder wrote about itself: `{pid, url}`, or nothing when it cannot be read."""
     try:

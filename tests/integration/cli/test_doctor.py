@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
+import typing
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
@@ -16,6 +19,9 @@ from monjolo.kit.time import SystemClock
 from monjolo.settings import Settings, load
 from monjolo.storage.inspect import transaction
 from monjolo.storage.migrate import prepare
+
+if typing.TYPE_CHECKING:
+    from .conftest import FakePlatform
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 HOUR, NOW = 3_600_000_000, 1_800_000_000_000_000
@@ -113,3 +119,21 @@ def test_every_fault_says_why_it_matters_and_what_to_do(lived_in: Settings, cli:
     told += [asdict(f) for f in found(lived_in, NOW + 2 * HOUR, up=False).values() if f.state != "ok"]
     assert {"database", "platform", "first user"} <= {f["name"] for f in told}
     assert [f["name"] for f in told if not (f["why"] and f["advice"])] == []
+
+
+@pytest.mark.parametrize(("tables", "code"), [("", 0), ("CREATE TABLE theirs (x)", 1)])
+def test_doctor_knows_an_empty_database_and_another_programs(cli: Cli, tmp_path: Path, tables: str, code: int) -> None:
+    (tmp_path / "data").mkdir(mode=0o700)
+    with closing(sqlite3.connect(tmp_path / "data" / "monjolo.db")) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute(tables)
+    done = cli("doctor", "--json", MONJOLO_PORT="0")
+    assert done.returncode == code, done.stderr
+    told = {f["name"]: f["state"] for f in json.loads(done.stdout)["findings"]}
+    assert (told["database"] == "wrong") == bool(code)
+
+
+def test_doctor_does_not_take_another_program_on_the_port_for_the_platform(cli: Cli, fake: FakePlatform) -> None:
+    fake.answers["GET /health/live"] = (200, {"status": "ok"})
+    told = json.loads(cli("doctor", "--json", MONJOLO_PORT=fake.url.rpartition(":")[2]).stdout)["findings"]
+    assert [(f["name"], f["state"]) for f in told if f["state"] != "ok"] == [("platform", "warning"), ("port", "wrong")]
