@@ -34,6 +34,8 @@ from monjolo.domains.modules.bundles import BundleStore
 from monjolo.domains.modules.environments import Environments
 from monjolo.domains.modules.registry import Folders, Registry
 from monjolo.domains.modules.service import ModuleService
+from monjolo.domains.reports import endpoints as report_endpoints
+from monjolo.domains.reports.service import ReportService
 from monjolo.domains.runs import consumers as run_consumers
 from monjolo.domains.runs import endpoints as run_endpoints
 from monjolo.domains.runs.acceptance import Acceptance
@@ -329,6 +331,7 @@ class _Wiring:
             ),
             module_endpoints.router(modules),
             connection_endpoints.router(self.connections, VariableService(base.database, base.clock)),
+            report_endpoints.router(ReportService(base.database, base.clock), shipped("flows")),
             audit_endpoints.router(base.database),
             user_endpoints.router(self.user_services),
         ]

@@ -50,7 +50,9 @@ export interface paths {
         };
         /**
          * List Steps
-         * @description The steps that have begun. Items of a `for_each` are listed with `items_of=its key`.
+         * @description The steps that have begun, with `attempts=true` each with its attempts.
+         *
+         *     Items of a `for_each` are listed with `items_of=its key`.
          */
         get: operations["list_steps_api_v1_runs__run_id__steps_get"];
         put?: never;
@@ -93,6 +95,26 @@ export interface paths {
          * @description One sentence that says why the run is where it is.
          */
         get: operations["explain_api_v1_runs__run_id__why_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run_id}/background": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Tell Background
+         * @description The runs around it, how long one usually takes and, of a failure, what changed since the last good run.
+         */
+        get: operations["tell_background_api_v1_runs__run_id__background_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -178,6 +200,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/runs/bulk": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Many
+         * @description Cancels or repeats what a filter finds, a thousand at most; `next` is where the following call goes on.
+         *
+         *     With an `Idempotency-Key` nothing is done twice; send the same key with every page.
+         */
+        post: operations["many_api_v1_runs_bulk_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/runs/{run_id}/logs": {
         parameters: {
             query?: never;
@@ -230,6 +274,66 @@ export interface paths {
          * @description Lines of all runs that contain the text, within a time (the last day by default).
          */
         get: operations["search_api_v1_logs_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run_id}/logs/index": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Index Of Log
+         * @description How many lines and bytes there are, by level, and the numbers of the lines that are errors.
+         */
+        get: operations["index_of_log_api_v1_runs__run_id__logs_index_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run_id}/logs/window": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Window Of Log
+         * @description Any stretch of lines, by number.
+         */
+        get: operations["window_of_log_api_v1_runs__run_id__logs_window_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run_id}/logs/matches": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Matches In Log
+         * @description The numbers of all lines that hold the text, at the level or worse.
+         */
+        get: operations["matches_in_log_api_v1_runs__run_id__logs_matches_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -598,6 +702,103 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/flows/{slug}/ticks/catch-up": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Catch Up Ticks
+         * @description Run ticks that made no run: each once, the oldest first, with its own instant as `trigger.instant`.
+         */
+        post: operations["catch_up_ticks_api_v1_flows__slug__ticks_catch_up_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/flows/{slug}/backfill": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Start Backfill
+         * @description Run a schedule's instants of a span of the past; with `dry_run` tell what that would be.
+         */
+        post: operations["start_backfill_api_v1_flows__slug__backfill_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/flows/{slug}/backfills": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Backfills
+         * @description The flow's backfills with their progress, the newest first.
+         */
+        get: operations["list_backfills_api_v1_flows__slug__backfills_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/flows/{slug}/backfills/{backfill_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get Backfill */
+        get: operations["get_backfill_api_v1_flows__slug__backfills__backfill_id__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/flows/{slug}/backfills/{backfill_id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancel Backfill
+         * @description It starts no further run; those that are live go on.
+         */
+        post: operations["cancel_backfill_api_v1_flows__slug__backfills__backfill_id__cancel_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/events": {
         parameters: {
             query?: never;
@@ -862,6 +1063,86 @@ export interface paths {
         head?: never;
         /** Change Variable */
         patch: operations["change_variable_api_v1_vars__name__patch"];
+        trace?: never;
+    };
+    "/api/v1/dashboard": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Dashboard
+         * @description Everything that the dashboard shows: what ran, what failed, what runs and what comes next.
+         */
+        get: operations["dashboard_api_v1_dashboard_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/dashboard/flows": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Flow Rows
+         * @description Flows by name, each with its last runs and its next. `states` counts all that `q` and `label` find.
+         */
+        get: operations["flow_rows_api_v1_dashboard_flows_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/dashboard/flows/{slug}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Flow Row
+         * @description One flow as the lists show it.
+         */
+        get: operations["flow_row_api_v1_dashboard_flows__slug__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/recipes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Recipes
+         * @description Ready flows that come with the platform. Publish one with `POST /flows {source}`.
+         */
+        get: operations["list_recipes_api_v1_recipes_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/v1/audit": {
@@ -1166,6 +1447,12 @@ export interface paths {
                          * @default null
                          */
                         version?: number | null;
+                        /**
+                         * Priority
+                         * @description who is served first; the flow's by default
+                         * @default null
+                         */
+                        priority?: number | null;
                     };
                 };
             };
@@ -1653,6 +1940,115 @@ export interface components {
             /** Next */
             next: string | null;
         };
+        /**
+         * BackfillInput
+         * @description `from` is part of the span, `to` is not. `trigger` may be left out when the flow has only one by the clock.
+         */
+        BackfillInput: {
+            /** From */
+            from: string;
+            /** To */
+            to: string;
+            /** Trigger */
+            trigger?: string | null;
+            /**
+             * Reprocess
+             * @default none
+             * @enum {string}
+             */
+            reprocess: "none" | "failed" | "all";
+            /**
+             * Max Active
+             * @default 10
+             */
+            max_active: number;
+            /**
+             * Order
+             * @default asc
+             * @enum {string}
+             */
+            order: "asc" | "desc";
+            /**
+             * Dry Run
+             * @default false
+             */
+            dry_run: boolean;
+        };
+        /** BackfillPage */
+        BackfillPage: {
+            /** Items */
+            items: components["schemas"]["BackfillView"][];
+            /** Next */
+            next: string | null;
+        };
+        /**
+         * BackfillView
+         * @description `started` runs, instants `passed` over because they had one, or `declined` by the trigger or the inputs.
+         */
+        BackfillView: {
+            /** Id */
+            id: string;
+            /** Flow */
+            flow: string;
+            /** Trigger */
+            trigger: string;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "running" | "done" | "cancelled";
+            /** Reason */
+            reason: string | null;
+            /** From */
+            from: string;
+            /** To */
+            to: string;
+            /** Reprocess */
+            reprocess: string;
+            /** Order */
+            order: string;
+            /** Max Active */
+            max_active: number;
+            /** Instants */
+            instants: number;
+            /** Started */
+            started: number;
+            /** Passed */
+            passed: number;
+            /** Declined */
+            declined: number;
+            /** Left */
+            left: number;
+            /** Succeeded */
+            succeeded: number;
+            /** Failed */
+            failed: number;
+            /** Actor */
+            actor: string;
+            /** Created At */
+            created_at: string;
+            /** Finished At */
+            finished_at: string | null;
+        };
+        /** BucketView */
+        BucketView: {
+            /** At */
+            at: string;
+            /** Ok */
+            ok: number;
+            /** Failed */
+            failed: number;
+            /**
+             * Other
+             * @description cancelled or skipped
+             */
+            other: number;
+            /**
+             * Scheduled
+             * @description runs that schedules will start; only for what is to come
+             */
+            scheduled: number;
+        };
         /** CancelRun */
         CancelRun: {
             /**
@@ -1666,6 +2062,70 @@ export interface components {
              * @default cancelled
              */
             reason: string;
+        };
+        /**
+         * CatchUpInput
+         * @description Which ticks to run: the named ones, or those of a span (and of one trigger) with one of these statuses.
+         *
+         *     `from` is part of the span, `to` is not; without them it has no bound. `after` is the `next` of the call before.
+         */
+        CatchUpInput: {
+            /** Ticks */
+            ticks?: components["schemas"]["NamedTick"][] | null;
+            /** Trigger */
+            trigger?: string | null;
+            /** From */
+            from?: string | null;
+            /** To */
+            to?: string | null;
+            /**
+             * Status
+             * @default [
+             *       "missed",
+             *       "coalesced",
+             *       "skipped"
+             *     ]
+             */
+            status: ("missed" | "coalesced" | "skipped")[];
+            /**
+             * Limit
+             * @default 100
+             */
+            limit: number;
+            /** After */
+            after?: string | null;
+        };
+        /** CatchUpView */
+        CatchUpView: {
+            /** Items */
+            items: components["schemas"]["CaughtUpView"][];
+            /** Next */
+            next: string | null;
+        };
+        /**
+         * CaughtUpView
+         * @description A tick as it is now. `new`: this call made its run.
+         */
+        CaughtUpView: {
+            /** Trigger */
+            trigger: string;
+            /** Instant */
+            instant: string;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "ran" | "missed" | "coalesced" | "skipped";
+            /** Late */
+            late: boolean;
+            /** Run Id */
+            run_id: string | null;
+            /** Reason */
+            reason: string | null;
+            /** Decided At */
+            decided_at: string;
+            /** New */
+            new: boolean;
         };
         /** ChangeView */
         ChangeView: {
@@ -1760,6 +2220,34 @@ export interface components {
             };
             /** Hosts */
             hosts: string[];
+        };
+        /** DashboardView */
+        DashboardView: {
+            /** Now */
+            now: string;
+            /**
+             * Window
+             * @enum {string}
+             */
+            window: "24h" | "7d" | "30d";
+            /** Bucket Seconds */
+            bucket_seconds: number;
+            /**
+             * Past
+             * @description how many of the buckets have begun; the others are to come
+             */
+            past: number;
+            /** Buckets */
+            buckets: components["schemas"]["BucketView"][];
+            totals: components["schemas"]["TotalsView"];
+            states: components["schemas"]["StateCounts"];
+            /** Flows */
+            flows: components["schemas"]["FlowRow"][];
+            /** Running */
+            running: components["schemas"]["RunningView"][];
+            /** Next */
+            next: components["schemas"]["NextRunView"][];
+            workers: components["schemas"]["SlotsView"];
         };
         /** DiffView */
         DiffView: {
@@ -1870,6 +2358,67 @@ export interface components {
             /** Total */
             total: number;
         };
+        /** FlowRow */
+        FlowRow: {
+            /** Slug */
+            slug: string;
+            /** Name */
+            name: string;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "active" | "failing" | "finished" | "paused" | "draft";
+            /** Pause Reason */
+            pause_reason: string | null;
+            /** Paused By */
+            paused_by: string | null;
+            /** Labels */
+            labels: {
+                [key: string]: string;
+            };
+            /** Version */
+            version: number;
+            /** Updated At */
+            updated_at: string;
+            /** Triggers */
+            triggers: components["schemas"]["StarterView"][];
+            /**
+             * Rhythm
+             * @description the last runs, the oldest first
+             */
+            rhythm: components["schemas"]["RhythmView"][];
+            last: components["schemas"]["LastView"] | null;
+            /**
+             * Streak
+             * @description failures in a row, up to the length of the rhythm
+             */
+            streak: number;
+            /** Failing Since */
+            failing_since: string | null;
+            /**
+             * Typical Ms
+             * @description how long a success takes: the median of the rhythm
+             */
+            typical_ms: number | null;
+            /** Next At */
+            next_at: string | null;
+            /**
+             * Needs Inputs
+             * @description an input has to be given before it can run
+             */
+            needs_inputs: boolean;
+        };
+        /** FlowRows */
+        FlowRows: {
+            /** Items */
+            items: components["schemas"]["FlowRow"][];
+            /** Next */
+            next: string | null;
+            states: components["schemas"]["StateCounts"];
+            /** Total */
+            total: number;
+        };
         /** FlowView */
         FlowView: {
             /** Id */
@@ -1903,6 +2452,88 @@ export interface components {
             created_at: string;
             /** Updated At */
             updated_at: string;
+        };
+        /** LastView */
+        LastView: {
+            /** Run */
+            run: string;
+            /** Number */
+            number: number;
+            /** Status */
+            status: string;
+            /** Created At */
+            created_at: string;
+            /** Finished At */
+            finished_at: string | null;
+            /** Ms */
+            ms: number | null;
+            /**
+             * Step
+             * @description where it failed, or what it does now
+             */
+            step: string | null;
+            /** Error */
+            error: string | null;
+            /**
+             * Summary
+             * @description `summary`, `resumo` or `text` of its outputs
+             */
+            summary: string | null;
+        };
+        /** ManyRuns */
+        ManyRuns: {
+            filter: components["schemas"]["RunFilter"];
+            /**
+             * Action
+             * @enum {string}
+             */
+            action: "cancel" | "repeat";
+            /**
+             * Dry Run
+             * @description how many there are, and the newest ten; changes nothing
+             * @default false
+             */
+            dry_run: boolean;
+            /**
+             * Limit
+             * @description how many of them now; `next` goes on from there
+             * @default 1000
+             */
+            limit: number;
+            /**
+             * After
+             * @description `next` of the answer before
+             */
+            after?: string | null;
+            /**
+             * Force
+             * @description of a cancel: do not let handlers run, do not wait for steps
+             * @default false
+             */
+            force: boolean;
+            /**
+             * Reason
+             * @description of a cancel
+             * @default cancelled
+             */
+            reason: string;
+            /**
+             * From Step
+             * @description of a repeat
+             */
+            from_step?: string | null;
+            /**
+             * Version
+             * @description of a repeat
+             * @default same
+             * @enum {string}
+             */
+            version: "same" | "newest";
+            /**
+             * Priority
+             * @description who is served first; the flow's by default
+             */
+            priority?: number | null;
         };
         /** Me */
         Me: {
@@ -1991,6 +2622,13 @@ export interface components {
             readme?: string | null;
             /** Versions */
             versions: components["schemas"]["monjolo__domains__modules__schemas__VersionView"][];
+        };
+        /** NamedTick */
+        NamedTick: {
+            /** Trigger */
+            trigger: string;
+            /** Instant */
+            instant: string;
         };
         /** NewConnection */
         NewConnection: {
@@ -2092,6 +2730,15 @@ export interface components {
             /** Items */
             items: components["schemas"]["NextView"][];
         };
+        /** NextRunView */
+        NextRunView: {
+            /** Flow */
+            flow: string;
+            /** Name */
+            name: string;
+            /** At */
+            at: string;
+        };
         /** NextView */
         NextView: {
             /** Trigger */
@@ -2120,6 +2767,22 @@ export interface components {
         PauseInput: {
             /** Reason */
             reason?: string | null;
+        };
+        /**
+         * PlanView
+         * @description `instants` of the span, how many of them would get `runs`, and the first and the last of them.
+         */
+        PlanView: {
+            /** Trigger */
+            trigger: string;
+            /** Instants */
+            instants: number;
+            /** Runs */
+            runs: number;
+            /** First */
+            first: string | null;
+            /** Last */
+            last: string | null;
         };
         /** ProblemView */
         ProblemView: {
@@ -2185,6 +2848,24 @@ export interface components {
             /** Unchanged */
             unchanged: boolean;
         };
+        /** RecipeList */
+        RecipeList: {
+            /** Items */
+            items: components["schemas"]["RecipeView"][];
+        };
+        /** RecipeView */
+        RecipeView: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /** Description */
+            description: string;
+            /** Source */
+            source: string;
+            /** Needs Inputs */
+            needs_inputs: boolean;
+        };
         /** RefreshBody */
         RefreshBody: {
             /** Refresh Token */
@@ -2194,7 +2875,7 @@ export interface components {
         RepeatRun: {
             /**
              * From Step
-             * @description take over the outputs of the steps before this one
+             * @description its id, or its key below items; what does not come after it is taken over
              */
             from_step?: string | null;
             /**
@@ -2206,10 +2887,75 @@ export interface components {
             } | null;
             /**
              * Version
-             * @description same | newest
+             * @description of the flow: that run's, or the published one
              * @default same
+             * @enum {string}
              */
-            version: string;
+            version: "same" | "newest";
+            /**
+             * Priority
+             * @description who is served first; the flow's by default
+             */
+            priority?: number | null;
+        };
+        /** RhythmView */
+        RhythmView: {
+            /** Run */
+            run: string;
+            /** Number */
+            number: number;
+            /** Status */
+            status: string;
+            /** Ms */
+            ms: number | null;
+        };
+        /**
+         * RunFilter
+         * @description As the list of runs takes it; at least one of them.
+         */
+        RunFilter: {
+            /** Flow */
+            flow?: string | null;
+            /** Number */
+            number?: number | null;
+            /**
+             * Status
+             * @description some, as a list or by commas
+             */
+            status?: string[] | string | null;
+            /** Trigger */
+            trigger?: string | null;
+            /** Q */
+            q?: string | null;
+            /**
+             * From
+             * @description an instant
+             */
+            from?: string | null;
+            /**
+             * To
+             * @description an instant
+             */
+            to?: string | null;
+            /** Parent */
+            parent?: string | null;
+        };
+        /** RunningView */
+        RunningView: {
+            /** Run */
+            run: string;
+            /** Number */
+            number: number;
+            /** Flow */
+            flow: string;
+            /** Name */
+            name: string;
+            /** Step */
+            step: string | null;
+            /** Started At */
+            started_at: string;
+            /** Typical Ms */
+            typical_ms: number | null;
         };
         /** SecretChange */
         SecretChange: {
@@ -2293,10 +3039,51 @@ export interface components {
             /** Password */
             password: string;
         };
+        /** SlotsView */
+        SlotsView: {
+            /** Workers */
+            workers: number;
+            /** Slots */
+            slots: number;
+            /** Held */
+            held: number;
+        };
         /** SourceInput */
         SourceInput: {
             /** Source */
             source: string;
+        };
+        /** StarterView */
+        StarterView: {
+            /** Type */
+            type: string;
+            /** Cron */
+            cron?: string | null;
+            /** Every */
+            every?: string | null;
+            /** Timezone */
+            timezone?: string | null;
+            /** Event */
+            event?: string | null;
+            /** Path */
+            path?: string | null;
+            /** Enabled */
+            enabled: boolean;
+        };
+        /** StateCounts */
+        StateCounts: {
+            /** All */
+            all: number;
+            /** Active */
+            active: number;
+            /** Failing */
+            failing: number;
+            /** Finished */
+            finished: number;
+            /** Paused */
+            paused: number;
+            /** Draft */
+            draft: number;
         };
         /** TickPage */
         TickPage: {
@@ -2365,6 +3152,45 @@ export interface components {
             items: components["schemas"]["TokenOut"][];
             /** Next */
             next: string | null;
+        };
+        /**
+         * TotalsView
+         * @description `ok`, `failed` and `other` are the sums of the buckets, and `runs` is theirs.
+         */
+        TotalsView: {
+            /** Runs */
+            runs: number;
+            /** Ok */
+            ok: number;
+            /** Failed */
+            failed: number;
+            /** Other */
+            other: number;
+            /**
+             * Before
+             * @description runs that ended in the window before this one
+             */
+            before: number;
+            /**
+             * Causes
+             * @description different (flow, step, type of error) of the failures
+             */
+            causes: number;
+            /** Running */
+            running: number;
+            /** Queued */
+            queued: number;
+            /** Waiting */
+            waiting: number;
+            /** Oldest Queued At */
+            oldest_queued_at: string | null;
+            /** Scheduled */
+            scheduled: number;
+            /**
+             * Scheduled Is Least
+             * @description there are more than could be counted in time
+             */
+            scheduled_is_least: boolean;
         };
         /** TriggerList */
         TriggerList: {
@@ -2548,6 +3374,12 @@ export interface components {
              * @default null
              */
             idempotency_key: string | null;
+            /**
+             * Priority
+             * @description who is served first; the flow's by default
+             * @default null
+             */
+            priority: number | null;
         };
         /** Problem */
         Problem: {
@@ -2654,6 +3486,7 @@ export interface operations {
         parameters: {
             query?: {
                 items_of?: string | null;
+                attempts?: boolean;
                 limit?: number;
                 after?: string | null;
             };
@@ -2718,6 +3551,37 @@ export interface operations {
         };
     };
     explain_api_v1_runs__run_id__why_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Problem details */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    tell_background_api_v1_runs__run_id__background_get: {
         parameters: {
             query?: never;
             header?: never;
@@ -2883,6 +3747,39 @@ export interface operations {
             };
         };
     };
+    many_api_v1_runs_bulk_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ManyRuns"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Problem details */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     page_of_logs_api_v1_runs__run_id__logs_get: {
         parameters: {
             query?: {
@@ -2968,6 +3865,112 @@ export interface operations {
             };
             header?: never;
             path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Problem details */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    index_of_log_api_v1_runs__run_id__logs_index_get: {
+        parameters: {
+            query?: {
+                step?: string | null;
+                attempt?: number | null;
+            };
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Problem details */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    window_of_log_api_v1_runs__run_id__logs_window_get: {
+        parameters: {
+            query?: {
+                first?: number;
+                limit?: number;
+                step?: string | null;
+                attempt?: number | null;
+            };
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Problem details */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    matches_in_log_api_v1_runs__run_id__logs_matches_get: {
+        parameters: {
+            query?: {
+                q?: string;
+                level?: string | null;
+                step?: string | null;
+                attempt?: number | null;
+            };
+            header?: never;
+            path: {
+                run_id: string;
+            };
             cookie?: never;
         };
         requestBody?: never;
@@ -3690,6 +4693,185 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["TickPage"];
+                };
+            };
+            /** @description Problem details */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    catch_up_ticks_api_v1_flows__slug__ticks_catch_up_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                slug: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CatchUpInput"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CatchUpView"];
+                };
+            };
+            /** @description Problem details */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    start_backfill_api_v1_flows__slug__backfill_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                "idempotency-key"?: string | null;
+            };
+            path: {
+                slug: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BackfillInput"];
+            };
+        };
+        responses: {
+            /** @description With `dry_run`: what it would do */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlanView"];
+                };
+            };
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BackfillView"];
+                };
+            };
+            /** @description Problem details */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_backfills_api_v1_flows__slug__backfills_get: {
+        parameters: {
+            query?: {
+                limit?: number;
+                after?: string | null;
+            };
+            header?: never;
+            path: {
+                slug: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BackfillPage"];
+                };
+            };
+            /** @description Problem details */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_backfill_api_v1_flows__slug__backfills__backfill_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                slug: string;
+                backfill_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BackfillView"];
+                };
+            };
+            /** @description Problem details */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cancel_backfill_api_v1_flows__slug__backfills__backfill_id__cancel_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                slug: string;
+                backfill_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BackfillView"];
                 };
             };
             /** @description Problem details */
@@ -4452,6 +5634,133 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["VariableView"];
+                };
+            };
+            /** @description Problem details */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    dashboard_api_v1_dashboard_get: {
+        parameters: {
+            query?: {
+                window?: "24h" | "7d" | "30d";
+                timezone?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DashboardView"];
+                };
+            };
+            /** @description Problem details */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    flow_rows_api_v1_dashboard_flows_get: {
+        parameters: {
+            query?: {
+                state?: ("active" | "failing" | "finished" | "paused" | "draft") | null;
+                q?: string | null;
+                label?: string | null;
+                limit?: number;
+                after?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FlowRows"];
+                };
+            };
+            /** @description Problem details */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    flow_row_api_v1_dashboard_flows__slug__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                slug: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FlowRow"];
+                };
+            };
+            /** @description Problem details */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_recipes_api_v1_recipes_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecipeList"];
                 };
             };
             /** @description Problem details */
