@@ -140,7 +140,7 @@ class LogStore:
             at = place
             chunks = await self._database.read(lambda c, a=at: _chunks(c, run_id, step, attempt, a))  # type: ignore[misc]
             for chunk in chunks:
-                for line in _lines_of(chunk, place):
+                for line in lines_of(chunk, place):
                     place = Place(chunk["from_at"], chunk["key"], chunk["token"], line["line"])
                     if _matches(line, query, levels):
                         found.append(line)
@@ -174,7 +174,7 @@ class LogStore:
             )
             found: list[dict[str, Any]] = []
             for chunk in cursor:
-                for line in _lines_of(chunk, None):
+                for line in lines_of(chunk, None):
                     if _matches(line, query, levels):
                         found.append({"run": chunk["run_id"], "flow": chunk["flow"], "number": chunk["number"], **line})
                         if len(found) == limit:
@@ -205,7 +205,7 @@ def _chunks(
     return connection.execute(sql, (*parameters, _CHUNKS_AT_ONCE)).fetchall()
 
 
-def _lines_of(chunk: Any, after: Place | None) -> Iterator[dict[str, Any]]:
+def lines_of(chunk: Any, after: Place | None) -> Iterator[dict[str, Any]]:
     same = after is not None and (after.from_at, after.key, after.token) == (
         chunk["from_at"], chunk["key"], chunk["token"],
     )  # fmt: skip

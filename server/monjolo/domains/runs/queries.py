@@ -23,6 +23,7 @@ _COMPARED = (
     ("from", "created_at", ">="),
     ("to", "created_at", "<"),
 )
+COUNTED = 1_000  # those before a waiting one are counted so far
 ENDED = ("succeeded", "failed", "cancelled", "skipped", "timed_out", "crashed")
 
 
@@ -262,6 +263,16 @@ def live_parts(connection: Connection, run_id: str) -> dict[str, Any]:
         "slots": connection.execute("SELECT * FROM slots WHERE run_id = ? AND state = 'waiting'", (run_id,)).fetchall(),
         "ahead": connection.execute("SELECT COUNT(*) FROM tasks WHERE state = 'ready'").fetchone()[0],
     }
+
+
+def slots_before(connection: Connection, workspace_id: str, slot: str, queue_at: int) -> int:
+    """How many wait for it whose turn is sooner."""
+    row = connection.execute(
+        "SELECT COUNT(*) FROM (SELECT 1 FROM slots WHERE workspace_id = ? AND slot_key = ? AND state = 'waiting' "
+        "AND queue_at < ? LIMIT ?) AS found",
+        (workspace_id, slot, queue_at, COUNTED),
+    ).fetchone()
+    return int(row[0])
 
 
 def slot_owners(connection: Connection, workspace_id: str, slot: str) -> list[Any]:
