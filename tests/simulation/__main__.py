@@ -12,7 +12,7 @@ import multiprocessing
 import sys
 import time
 
-from tests.simulation.mutants import ENGINE, MUTANTS, OF_QUEUES, SHELL, explore_with, worlds_until_caught
+from tests.simulation.mutants import ENGINE, MUTANTS, OF_EVENTS, OF_QUEUES, SHELL, explore_with, worlds_until_caught
 from tests.simulation.world import explore
 
 from monjolo.engine.types import RunStatus
@@ -84,7 +84,7 @@ def mutants(trials: int, most: int, names: list[str]) -> int:
             by = sorted({why.split()[0] for _, why in tries if why})
             missed += len(needed) < trials
             median, worst = (needed[len(needed) // 2], needed[-1]) if needed else ("-", "-")
-            what = (SHELL | OF_QUEUES).get(bug) or (ENGINE[bug][2].__doc__ or "").split("\n")[0]
+            what = (SHELL | OF_EVENTS | OF_QUEUES).get(bug) or (ENGINE[bug][2].__doc__ or "").split("\n")[0]
             print(f"{bug:42} caught {len(needed):2}/{trials}  median {median:>5}  worst {worst:>6}  "
                   f"by {','.join(by):16}  {what}", flush=True)  # fmt: skip
     return 1 if missed else 0

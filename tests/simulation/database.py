@@ -167,6 +167,7 @@ class Database:
             self._write_tasks(work, now)
             self._write_timers(work)
             self._write_inbox(work)
+            self.watch.world.hearing.write(work.run, work.changes)
         self._settle_slots(winners)
         self.watch.committed(winners)
         return losers
@@ -208,7 +209,7 @@ class Database:
     def _write_timers(self, work: Work) -> None:
         if self.timers:
             for key in work.changes.cleared:
-                for kind in ("retry", "sleep", "timeout", "queue_timeout", "force_cancel"):
+                for kind in ("retry", "sleep", "interval", "timeout", "queue_timeout", "force_cancel"):
                     self.timers.pop((work.run, key, kind), None)
         for (key, kind), order in work.changes.timers.items():
             if self.bug != "timer not in the database":

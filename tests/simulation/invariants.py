@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from tests.simulation.broker import Task
 from tests.simulation.database import RunRow, SlotRow, TaskRow, Work
+from tests.simulation.hearing import Unheard, keys_of
 
 from monjolo.engine import graph
 from monjolo.engine.admission import places
@@ -45,6 +47,7 @@ class Invariants:
     def before(self, row: RunRow, decision: Decision, at: int) -> None:
         """I7: whatever ended never changes."""
         state = row.state
+        self._say(self.world.hearing.before, state, decision)
         if state.head.status in RUN_ENDED and not decision.changes_nothing:
             raise Violation(f"I7 run {state.run_id} ended {state.head.status} and was changed")
         for key, step in decision.steps.items():
@@ -66,6 +69,13 @@ class Invariants:
             if active != state.head.active:
                 raise Violation(f"active of {work.run} says {state.head.active}, its steps say {active}")
         self._slots()
+
+    def _say(self, rule: Callable[..., None], *about: Any) -> None:
+        """I18 of waits for events, I19 of loops."""
+        try:
+            rule(*about)
+        except Unheard as unheard:
+            raise Violation(str(unheard)) from None
 
     def _slots(self) -> None:
         """I8: live holders never exceed the limit."""
@@ -103,6 +113,7 @@ class Invariants:
         """No step of the body begins once its run is being cancelled; I6: none before what it needs."""
         self.dispatches += 1
         state, key = row.state, order.key
+        self._say(self.world.hearing.dispatched, state, order)
         if row.cancelled_at is not None and not _in_handler(key):
             raise Violation(f"I9 step {state.run_id}/{key} was dispatched after its run was cancelled")
         if row.parent is not None and self._goes_on_alone(row):
@@ -184,6 +195,7 @@ class Invariants:
                 if per_key[key] > 1:
                     raise Violation(f"I5 key {key} made {per_key[key]} runs")
         left = [name for name in ("tasks", "timers", "inbox", "slots") if getattr(database, name)]
+        left += ["waits"] if world.hearing.waits else []
         if left:
             raise Violation(f"I13 left over at rest: {left}")
         self._ticks()
@@ -235,7 +247,7 @@ class Invariants:
         for path, plan in state.plan.steps.items():
             if plan.kind is not StepKind.ACTION or _in_handler(path):
                 continue
-            for key in [path] if "[" not in path else [path.replace("[]", f"[{i}]") for i in range(5)]:
+            for key in keys_of(state, path):
                 step = state.steps.get(key)
                 if "[" not in path and (step is None or step.status not in STEP_ENDED):
                     raise Violation(f"I2 {state.run_id} succeeded without {key}")

@@ -14,7 +14,7 @@ from tests.simulation import orchestrator
 from tests.simulation.world import CROWDED, World, explore
 
 from monjolo.engine import events as facts
-from monjolo.engine import graph, scopes, steps
+from monjolo.engine import graph, loops, scopes, steps
 from monjolo.engine.draft import Decision, Draft, Evaluate
 from monjolo.engine.transitions import RUN_ENDED, STEP_ENDED
 from monjolo.engine.types import State, StepState, StepStatus
@@ -51,6 +51,13 @@ SHELL = {
     "child started after cancel": "the child's row comes in a later transaction",
     "child written although its parent lost": "own doubt: rows of losers' children",
     "cancel forgets what is queued": "the worker begins what it was told to drop",
+}
+
+OF_EVENTS = {
+    "an event between the read and the registration is missed": "the wait is stored after it, and does not look back",
+    "an event that comes twice is told twice": "two waits of a loop end by one event",
+    "a time-out beats an event that came before it": "the timer is read first after an outage",
+    "a wait outlives its step": "its row stays, and every event is told to a run that has ended",
 }
 
 OF_QUEUES = {
@@ -143,6 +150,26 @@ def _join_on_any(need_ended: Callable[..., None]) -> Callable[..., None]:
     return careless
 
 
+def _one_more_iteration(is_full: Callable[..., bool]) -> Callable[..., bool]:
+    """An iteration more than max_iterations."""
+
+    def careless(fan: Any) -> bool:
+        return is_full(fan._replace(next=fan.next - 1))
+
+    return careless
+
+
+def _any_pause_is_over(interval_over: Callable[..., None]) -> Callable[..., None]:
+    """The timer of an earlier pause begins the next iteration, beside the one that is at work."""
+
+    def careless(draft: Draft, key: str, number: int) -> None:
+        step = draft.step(key)
+        if step.status not in STEP_ENDED and step.fan is not None:
+            loops._begin_iteration(draft, key)
+
+    return careless
+
+
 ENGINE: dict[str, tuple[Any, str, Callable[[Any], Any]]] = {
     "no fencing token": (orchestrator, "decide", _no_fencing),
     "late result overwrites a final state": (orchestrator, "decide", _late_overwrites),
@@ -150,9 +177,11 @@ ENGINE: dict[str, tuple[Any, str, Callable[[Any], Any]]] = {
     "a released step forgets its cancel": (orchestrator, "decide", _released_forgets_cancel),
     "reaper requeues at_most_once": (steps, "worker_lost", _requeues_once),
     "crashes are not counted": (steps, "worker_lost", _crashes_uncounted),
+    "one iteration more than max_iterations": (loops, "_is_full", _one_more_iteration),
+    "any pause is over": (loops, "interval_over", _any_pause_is_over),
     "join on any parent": (scopes, "_need_ended", _join_on_any),
 }
-MUTANTS = (*SHELL, *OF_QUEUES, *ENGINE)
+MUTANTS = (*SHELL, *OF_EVENTS, *OF_QUEUES, *ENGINE)
 
 
 @contextmanager

@@ -98,11 +98,15 @@ class Orchestrator:
             for tag in tags:
                 world.broker.ack(self.id, tag)
         for row, (run, event) in list(world.database.inbox.items())[:8]:
+            if isinstance(event, facts.EventArrived):
+                event = event._replace(at=world.now)
             happened.append(Fact(run, event, inbox=row))
         clock = world.clock_of(self)
         for (run, key, kind), (token, due) in list(world.database.timers.items()):
-            if due <= clock:
-                happened.append(Fact(run, facts.TimerFired(world.now, key, kind, token), timer=(run, key, kind)))
+            if due <= clock and world.hearing.timer_read(run, key, kind, token):
+                fired = Fact(run, facts.TimerFired(world.now, key, kind, token), timer=(run, key, kind))
+                first = world.bug == "a time-out beats an event that came before it"
+                happened.insert(0 if first else len(happened), fired)
         return happened, tags
 
     def _fact(self, report: Report, tag: int) -> Fact | None:

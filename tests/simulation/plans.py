@@ -109,6 +109,46 @@ steps:
   - {id: nap, sleep: 20s}
   - {id: last, uses: sim/work, max_crashes: 30, retry: {max_attempts: 40, delay: 1s, max_delay: 5s}}
 """,
+    "awaits": """
+steps:
+  - {id: before, uses: sim/work, max_crashes: 30, retry: {max_attempts: 40, delay: 1s, max_delay: 5s}}
+  - id: w
+    wait_for: {event: ping, when: "event.n % 2 == 0", timeout: 1m}
+    retry: {max_attempts: 2, delay: 2s}
+    continue_on_error: true
+  - {id: after, uses: sim/work, max_crashes: 30, retry: {max_attempts: 40, delay: 1s, max_delay: 5s}}
+""",
+    "hears": """
+steps:
+  - id: l
+    while:
+      if: "index < 3"
+      steps:
+        - {id: w, wait_for: {event: ping, when: "event.n % 2 == 0", timeout: 50s}, continue_on_error: true}
+        - {id: x, uses: sim/work, max_crashes: 30, retry: {max_attempts: 40, delay: 1s, max_delay: 5s}}
+""",
+    "loops": """
+timeout: 30m
+steps:
+  - id: l
+    while:
+      if: "index < 4"
+      interval: 3s
+      steps:
+        - {id: x, uses: sim/work, max_crashes: 30, retry: {max_attempts: 40, delay: 1s, max_delay: 5s}}
+        - {id: y, uses: sim/work, max_crashes: 30, retry: {max_attempts: 40, delay: 1s, max_delay: 5s}}
+  - {id: last, uses: sim/work, max_crashes: 30, retry: {max_attempts: 40, delay: 1s, max_delay: 5s}}
+""",
+    "endless": """
+steps:
+  - id: l
+    while: {if: true, max_iterations: 3}
+    uses: sim/work
+    max_crashes: 30
+    retry: {max_attempts: 40, delay: 1s, max_delay: 5s}
+    continue_on_error: true
+  - {id: last, uses: sim/work, max_crashes: 30, retry: {max_attempts: 40, delay: 1s, max_delay: 5s}}
+""",
     "poison": """
 steps:
   - {id: deadly, uses: sim/poison, max_crashes: 2}

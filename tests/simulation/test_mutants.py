@@ -22,6 +22,10 @@ NEAR = {
     "any worker may give a permit back": 58,
     "a released step forgets its cancel": 145,
     "reaper requeues at_most_once": 243,
+    "child started after cancel": 60,
+    "slot counter": 100,
+    "an event between the read and the registration is missed": 60,
+    "an event that comes twice is told twice": 60,
 }
 WORLDS = 60
 

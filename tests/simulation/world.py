@@ -10,6 +10,7 @@ from typing import Any
 
 from tests.simulation.broker import Broker, Faults
 from tests.simulation.database import Database, Work
+from tests.simulation.hearing import Hearing
 from tests.simulation.invariants import Invariants, Violation
 from tests.simulation.orchestrator import TICK, Orchestrator, prepare
 from tests.simulation.plans import CONTENDED, SUBMITTED
@@ -61,6 +62,7 @@ class World:
         self.skew = [random.choice((0, 0, -40, 40, 600)) * SECOND for _ in range(2)]
         self.broker = Broker(random, self.faults, self.note)
         self.watch = Invariants(self)
+        self.hearing = Hearing(self)
         self.database = Database(bug, self.watch)
         self.workers = [Worker(self, number) for number in range(random.randint(1, 3))]
         self.orchestrators = [Orchestrator(self, number) for number in range(2)]
@@ -111,6 +113,7 @@ class World:
         if random.random() < 0.4:
             self.first_ticks["clock"] = self.now + random.randint(1, 50) * SECOND
         self.database.schedules.update(self.first_ticks)
+        self.wishes += self.hearing.draw()
 
     def _draw_crowd(self) -> None:
         """Many runs of one flow: one by one and together, of several priorities."""
@@ -123,6 +126,8 @@ class World:
 
     def _actors(self) -> list[Actor]:
         actors = [Actor(f"api{i}", None, self._api, lambda: bool(self.wishes)) for i in range(2)]
+        if self.hearing.coming:
+            actors.append(Actor("teller", None, self.hearing.tell, self.hearing.is_due))
         for o in self.orchestrators:
             actors.append(Actor(f"advance{o.number}", o, o.advance, o.ready))
             actors.append(Actor(f"refill{o.number}", o, o.refill, o.has_backlog))

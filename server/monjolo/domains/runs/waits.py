@@ -24,7 +24,8 @@ def tell(connection: Connection, workspace_id: str, event_id: str, kind: str, at
         (row["run_id"], _named(row["key"], row["token"], event_id, at), at)
         for row in repository.waiting_for(connection, workspace_id, kind)
     ]
-    repository.put_inbox(connection, rows)
+    if rows:
+        repository.put_inbox(connection, rows)
     return bool(rows)
 
 
@@ -40,7 +41,8 @@ def settle(connection: Connection, winners: Sequence[Changes]) -> bool:
             repository.put_wait(connection, run_id, order.key, order.token, workspace_id, order.event)
             for row in repository.events_since(connection, workspace_id, order.event, order.since):
                 told.append((run_id, _named(order.key, order.token, row["id"], row["at"]), changes.at))
-    repository.put_inbox(connection, told)
+    if told:
+        repository.put_inbox(connection, told)
     return bool(told)
 
 
