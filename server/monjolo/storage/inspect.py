@@ -63,7 +63,7 @@ class Contents:
 def contents(connection: sqlite3.Connection, path: Path) -> Contents:
     tables = version(connection, path)
     if tables is None:
-        raise NotFound(f"{path} is empty: there is nothing to back up.", code="data_missing")
+        raise NotFound(f"{path} is empty: there is nothing to back up.", code="data_empty")
     runs = connection.execute("SELECT count(*) FROM runs").fetchone()[0]
     blobs = [row[0] for row in connection.execute("SELECT DISTINCT blob FROM artifacts ORDER BY blob")]
     return Contents(tables, runs, blobs)
