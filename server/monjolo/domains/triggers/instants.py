@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from monjolo.domains.runs.models import NewRun
@@ -47,7 +46,7 @@ async def runs_of_instants(
         except MonjoloError as error:
             found.append(Declined(error.code, error.detail))
     places = [place for place, wish in enumerate(found) if isinstance(wish, NewRun)]
-    new = [replace(found[place], actor=actor, labels=dict(labels)) for place in places]
+    new = [found[place]._replace(actor=actor, labels=dict(labels)) for place in places]
     made = await prepare_each(runs, asked[0][0].workspace_id, new) if new else []
     for place, run in zip(places, made, strict=True):
         if isinstance(run, MonjoloError):
