@@ -9,14 +9,15 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from monjolo.cli import following, terminal
+from monjolo.cli import following, many, terminal
 from monjolo.cli.client import ApiFailure, api, download
 from monjolo.cli.flow import started
-from monjolo.cli.terminal import Json
+from monjolo.cli.terminal import Json, Priority
 
 app = typer.Typer(no_args_is_help=True, help="List, show, follow, cancel and repeat runs.")
 
 Run = Annotated[str, typer.Argument(help="A run's id, or flow#number, or a flow for its newest.", show_default=False)]
+OneRun = Annotated[str | None, typer.Argument(help="A run's id, or flow#number, or a flow for its newest.")]
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -79,6 +80,7 @@ def show(run: Run, as_json: Json = False) -> None:
         "id": found["id"],
         "status": terminal.status(found["status"]),
         "reason": found["reason"],
+        "priority": found["priority"],
         "error": (found["error"] or {}).get("message"),
         "trigger": found["trigger"]["type"],
         "began": terminal.when(found["created_at"]),
@@ -195,14 +197,23 @@ def artifact(
 
 @app.command("cancel")
 def cancel(
-    run: Run,
+    run: OneRun = None,
+    filters: many.Filters = None,
+    dry_run: many.DryRun = False,
+    limit: many.Limit = None,
     force: Annotated[bool, typer.Option("--force", help="Without its handlers, without grace.")] = False,
     reason: Annotated[str, typer.Option("--reason", help="Why, for others to read.")] = "cancelled",
     wait: Annotated[bool, typer.Option("--wait", help="Until it has ended.")] = False,
     as_json: Json = False,
 ) -> None:
-    """End a run and everything below it. One that has ended stays as it is."""
-    found = run_id(run)
+    """End a run, or all that a filter finds, and everything below. One that has ended stays as it is."""
+    if many.one_or_many(run, filters, dry_run=dry_run, limit=limit):
+        if wait:
+            raise typer.BadParameter("--wait is for one run")
+        wish = {"force": force, "reason": reason}
+        many.act("cancel", filters or [], wish, dry_run=dry_run, limit=limit, as_json=as_json)
+        return
+    found = run_id(run or "")
     answer = api("POST", f"/runs/{found}/cancel", body={"force": force, "reason": reason})
     if wait:
         answer = following.follow(found, following.View(as_json=as_json))
@@ -214,18 +225,27 @@ def cancel(
 
 @app.command("repeat")
 def repeat(
-    run: Run,
+    run: OneRun = None,
+    filters: many.Filters = None,
+    dry_run: many.DryRun = False,
+    limit: many.Limit = None,
     step: Annotated[str | None, typer.Option("--from", help="From this step; those before it are not run.")] = None,
     given: Annotated[list[str] | None, typer.Option("--with", help="Another input, name=value.")] = None,
     inputs: Annotated[Path | None, typer.Option("--inputs", help="A JSON file with all inputs.")] = None,
     newest: Annotated[bool, typer.Option("--newest", help="With the flow as it is today.")] = False,
+    priority: Priority = None,
     wait: Annotated[bool, typer.Option("--wait", help="Until it ends; exit code 1 unless it went well.")] = False,
     logs: Annotated[bool, typer.Option("--follow", help="Wait, and show its log as it is written.")] = False,
     as_json: Json = False,
 ) -> None:
-    """A new run like this one: from the start or from a step, with its inputs or others."""
-    original = api("GET", f"/runs/{run_id(run)}")
-    body: dict[str, Any] = {"from_step": step, "version": "newest" if newest else "same"}
+    """A new run like this one, or like each that a filter finds: from the start or from a step."""
+    body: dict[str, Any] = {"from_step": step, "version": "newest" if newest else "same", "priority": priority}
+    if many.one_or_many(run, filters, dry_run=dry_run, limit=limit):
+        if given or inputs or wait or logs:
+            raise typer.BadParameter("--with, --inputs, --wait and --follow are for one run")
+        many.act("repeat", filters or [], body, dry_run=dry_run, limit=limit, as_json=as_json)
+        return
+    original = api("GET", f"/runs/{run_id(run or '')}")
     if given or inputs:
         base = original["inputs"] if inputs is None else terminal.json_object(inputs)
         body["inputs"] = {**base, **terminal.named_values(given or [])}

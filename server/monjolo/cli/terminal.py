@@ -16,6 +16,9 @@ from rich.text import Text
 
 from monjolo.cli.client import api
 
+Priority = Annotated[
+    int | None, typer.Option("--priority", help="0 to 100: who is served first. The flow's by default.", min=0, max=100)
+]
 Json = Annotated[bool, typer.Option("--json", help="For programs: JSON on standard output.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 

@@ -98,6 +98,10 @@ async def test_what_was_taken_over_is_marked_and_a_repeat_can_be_repeated(house:
     assert [step["key"] for step in items if step["reused"]] == ["each[0]", "each[1].g", "each[2]"]
     third, keys = await _repeat(house, second["id"], "z")
     assert (third["outputs"], keys) == ({"z": "abde"}, ["z"])
+    _, keys = await _repeat(house, third["id"], "each[1].h")
+    assert keys == ["each[1].h", *AFTER_EACH]
+    _, keys = await _repeat(house, third["id"], "way.e")
+    assert keys == sorted([*EACH, *AFTER_EACH, "way.e"])
 
 
 @pytest.mark.parametrize(

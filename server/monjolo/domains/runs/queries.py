@@ -173,6 +173,16 @@ def ends_of(connection: Connection, run_id: str, keys: Sequence[str]) -> dict[st
     return found
 
 
+def origin_of(connection: Connection, run_id: str, key: str) -> str:
+    """The run in which the step was done: that run, or the one it was taken over from, however often."""
+    while key:
+        row = connection.execute("SELECT reused_from FROM steps WHERE run_id = ? AND key = ?", (run_id, key)).fetchone()
+        if row is None or row[0] is None:
+            break
+        run_id = row[0]
+    return run_id
+
+
 def item_count(connection: Connection, run_id: str, fan_key: str) -> int | None:
     """Of a `for_each` that has begun."""
     row = connection.execute("SELECT state FROM steps WHERE run_id = ? AND key = ?", (run_id, fan_key)).fetchone()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from monjolo.domains.runs import queries
 from monjolo.domains.runs.models import Taken
@@ -60,26 +60,21 @@ def taken_over(connection: Connection, run_id: str, plan: Plan, key: str) -> dic
     """What need not be done again: whatever does not come after the step, in each list that it stands in, and the
     other items of each `for_each` around it. Raises Conflict when the step would have nothing to go on.
     """
-    wanted: list[str] = []
+    found: dict[str, Taken] = {}
     needed: list[str] = []
     for place in _chain(key):
         parent = graph.parent_of(place)
+        run_id = queries.origin_of(connection, run_id, parent)
         if place.endswith("]"):
-            wanted += _other_items(connection, run_id, parent, graph.item_index(place))
-            continue
-        step = plan.steps[graph.path_of(place)]
-        plans = {each.id: each for each in _list_of(connection, run_id, plan, parent, step).steps}
-        again = _followers(plans, step.id)
-        for each in plans.values():
-            if each.id not in again:
-                sibling = graph.child_key(parent, each)
-                wanted += [sibling, *graph.keys_below(each, sibling)]
-        needed += [graph.child_key(parent, plans[need]) for need in _needs(plans, step.id)]
-    found = {
-        name: taken
-        for name, taken in queries.ends_of(connection, run_id, wanted).items()
-        if _reusable(taken, plan.steps[graph.path_of(name)])
-    }
+            wanted = _other_items(connection, run_id, parent, graph.item_index(place))
+        else:
+            step = plan.steps[graph.path_of(place)]
+            plans = {each.id: each for each in _list_of(connection, run_id, plan, parent, step).steps}
+            wanted = list(_beside(plans, step.id, parent))
+            needed += [graph.child_key(parent, plans[need]) for need in _needs(plans, step.id)]
+        for name, taken in queries.ends_of(connection, run_id, wanted).items():
+            if _reusable(taken, plan.steps[graph.path_of(name)]):
+                found[name] = taken
     missing = [name for name in needed if name not in found]
     if missing:
         raise Conflict(
@@ -88,6 +83,16 @@ def taken_over(connection: Connection, run_id: str, plan: Plan, key: str) -> dic
             code="step_not_reusable",
         )
     return found
+
+
+def _beside(plans: Mapping[str, StepPlan], step_id: str, parent: str) -> Iterator[str]:
+    """What does not come after the step in its list, with all that it holds."""
+    again = _followers(plans, step_id)
+    for each in plans.values():
+        if each.id not in again:
+            sibling = graph.child_key(parent, each)
+            yield sibling
+            yield from graph.keys_below(each, sibling)
 
 
 def _chain(key: str) -> list[str]:

@@ -46,6 +46,10 @@ def _ended(run: dict[str, Any]) -> str:
 def _slot(connection: Connection, workspace_id: str, slot: Any) -> dict[str, Any]:
     owners = queries.slot_owners(connection, workspace_id, slot["slot_key"])
     names = ", ".join(f"{row['flow']} #{row['number']}" for row in owners) or "nobody"
+    before = queries.slots_before(connection, workspace_id, slot["slot_key"], slot["queue_at"])
+    turn = (
+        "It is the next." if not before else f"{before}{'' if before < queries.COUNTED else ' or more'} come before it."
+    )
     what = f"Step {slot['key']}" if slot["key"] else "The run"
     return {
         "step": slot["key"] or None,
@@ -53,7 +57,8 @@ def _slot(connection: Connection, workspace_id: str, slot: Any) -> dict[str, Any
         "slot": slot["slot_key"],
         "limit": slot["slot_limit"],
         "held_by": [row["id"] for row in owners],
-        "sentence": f"{what} waits for a place: {slot['slot_limit']} at once, held by {names}.",
+        "before": before,
+        "sentence": f"{what} waits for a place: {slot['slot_limit']} at once, held by {names}. {turn}",
     }
 
 
