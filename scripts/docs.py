@@ -13,11 +13,13 @@ import docs_modules
 import docs_settings
 import docs_states
 
+from monjolo.domains.runs import rehearsal
 from monjolo.flow_document.schema import reference_page
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 PAGES: dict[str, Callable[[], str]] = {
     "reference/flow-format.md": reference_page,
+    "reference/flow-test-format.md": rehearsal.reference_page,
     "reference/modules.md": docs_modules.page,
     "reference/settings.md": docs_settings.page,
     "reference/errors.md": docs_errors.page,

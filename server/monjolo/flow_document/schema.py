@@ -31,9 +31,14 @@ def reference_page() -> str:
     definitions = json_schema()["$defs"]
     first = ["Flow", "Step", "Retry", "Concurrency"]
     order = [*first, *(name for name in definitions if name not in first)]
-    lines = ["# Flow format: every key", "", f"Made from the code; `{SCHEMA}`.", ""]
-    for name in order:
-        lines += _section(name, definitions[name])
+    return page_of("Flow format: every key", SCHEMA, {name: definitions[name] for name in order})
+
+
+def page_of(title: str, schema: str, definitions: dict[str, Any]) -> str:
+    """A page of every record of a document's format, in the order of `definitions`."""
+    lines = [f"# {title}", "", f"Made from the code; `{schema}`.", ""]
+    for name, definition in definitions.items():
+        lines += _section(name, definition)
     return "\n".join(lines).rstrip() + "\n"
 
 

@@ -129,7 +129,7 @@ def test_the_installed_command_line_knows_the_recipes(platform: httpx2.Client, i
 
     listed = monjolo("flow", "recipes", "--json")
     names = {recipe["id"] for recipe in json.loads(listed.stdout)["items"]}
-    assert names == {path.stem for path in (ROOT / "flows").glob("*.yaml")}
+    assert names == {path.stem for path in (ROOT / "flows").glob("*.yaml") if not path.stem.endswith(".test")}
     applied = monjolo("flow", "apply", "recipe:vigiar-pasta")
     assert applied.returncode == 0, applied.stderr
 

@@ -13,7 +13,7 @@ from monjolo_sdk.manifest import manifest
 from monjolo_sdk.runner.loading import load
 
 ROOT = Path(__file__).resolve().parents[3]
-RECIPES = sorted((ROOT / "flows").glob("*.yaml"))
+RECIPES = sorted(path for path in (ROOT / "flows").glob("*.yaml") if not path.stem.endswith(".test"))
 
 
 class BuiltIn:
