@@ -87,7 +87,7 @@ async def _start(platform: Platform) -> None:
     await platform.repair.recover()
     gc.collect()
     gc.freeze()  # what was loaded so far stays: the collector need not look at it again
-    gc.set_threshold(20_000, 20, 50)  # a batch of runs is thousands of objects, none of them in a circle
+    gc.set_threshold(200_000, 50, 100)  # a batch of runs is thousands of objects, none of them in a circle
 
 
 async def _serve(platform: Platform, listener: socket.socket, stop: asyncio.Event, said: Said) -> None:

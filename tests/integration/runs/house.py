@@ -97,13 +97,14 @@ class FaultyDatabase:
 class House:
     """One process of the platform, as far as runs go. Open another on the same file for a restart."""
 
-    def __init__(self, path: Path, clock: MovedClock | None = None, window: int = 2_000) -> None:
+    def __init__(self, path: Path, clock: MovedClock | None = None, window: int = 2_000, kept_runs: int = 5_000) -> None:
         prepare(path, START)
         self.path = path
         self.clock = clock or MovedClock()
         self.sqlite = SqliteDatabase(path)
         self.database: Any = FaultyDatabase(self.sqlite)
         self.window = window
+        self.kept_runs = kept_runs
         self.events: set[str] = set()
         self._parts: list[asyncio.Task[Any]] = []
 
@@ -120,7 +121,7 @@ class House:
             self.database, self.flows, self.broker, self.sealer, self.clock,
             group=GROUP, window=self.window, limits=Limits(), refused=self._refused,
         )  # fmt: skip
-        self.cache = RunCache(self.sqlite, self.flows)
+        self.cache = RunCache(self.sqlite, self.flows, self.kept_runs)
         self.logs = LogStore(self.database, self.bus)
         self.advance = Advance(
             self.database, self.acceptance, self.cache, self.evaluators, self.dispatcher, self.leases, self.logs,

@@ -34,6 +34,22 @@ async def test_beyond_the_window_tasks_wait_in_the_database_and_all_are_done(nar
     assert await narrow.rows("SELECT * FROM tasks") == []
 
 
+async def test_runs_for_which_memory_has_no_room_are_read_again_and_those_at_work_are_not(tmp_path: Path) -> None:
+    house = House(tmp_path / "monjolo.db", window=4, kept_runs=8)
+    await (await house.open()).start()
+    try:
+        await house.publish("f", ONE)
+        runs = await house.runs.accept([await house.wish("f")] * 30)
+        kept = await house.cache.get_many([run.id for run in runs[:8]])
+        assert [kept[run.id] is run.entry for run in runs[:8]] == [True] * 8
+        assert (await house.cache.get_many([runs[20].id]))[runs[20].id] is not runs[20].entry
+        house.work()
+        for run in runs:
+            assert (await house.ended(run.id))["status"] == "succeeded"
+    finally:
+        await house.kill()
+
+
 async def test_one_run_is_not_starved_by_a_thousand_of_another_flow(narrow: House) -> None:
     await narrow.publish("many", ONE)
     await narrow.publish("one", ONE)

@@ -362,7 +362,8 @@ class Advance:
         Put there later it could take the place of one that has moved on, and what happens next would be lost.
         """
         for changes in changed:
-            self._cache.put(changes.entry)
+            if changes.direct or not self._cache.full:  # one whose turn is far must not push out those that are at work
+                self._cache.put(changes.entry)
 
     def forget(self, changed: Iterable[Changes]) -> None:
         """They were not written after all."""

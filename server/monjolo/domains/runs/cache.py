@@ -28,6 +28,10 @@ class RunCache:
         self._entries[entry.state.run_id] = entry
         self._entries.move_to_end(entry.state.run_id)
 
+    @property
+    def full(self) -> bool:
+        return len(self._entries) >= self._kept
+
     def drop(self, run_id: str) -> None:
         self._entries.pop(run_id, None)
 
@@ -45,11 +49,12 @@ class RunCache:
             def query(connection: Connection) -> list[Any]:
                 return [repository.load(connection, run_id) for run_id in missing]
 
-            for loaded in await self._database.read(query):
-                if loaded is not None:
-                    entry = await self._entry(*loaded)
-                    found[entry.state.run_id] = entry
-                    self.put(entry)
+            rows = [loaded for loaded in await self._database.read(query) if loaded is not None]
+            await self._flows.at_hand((run["flow_id"], run["version"]) for run, *_ in rows)
+            for loaded in rows:
+                entry = await self._entry(*loaded)
+                found[entry.state.run_id] = entry
+                self.put(entry)
         return found
 
     async def _entry(self, run: Any, steps: list[Any], items: list[Any], outputs: list[Any]) -> Entry:
