@@ -97,7 +97,9 @@ class FaultyDatabase:
 class House:
     """One process of the platform, as far as runs go. Open another on the same file for a restart."""
 
-    def __init__(self, path: Path, clock: MovedClock | None = None, window: int = 2_000, kept_runs: int = 5_000) -> None:
+    def __init__(
+        self, path: Path, clock: MovedClock | None = None, window: int = 2_000, kept_runs: int = 5_000
+    ) -> None:
         prepare(path, START)
         self.path = path
         self.clock = clock or MovedClock()
