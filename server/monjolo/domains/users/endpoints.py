@@ -191,7 +191,7 @@ def _users_router(services: UserServices) -> APIRouter:
         body: NewUserBody, response: Response, principal: Principal = Depends(require("users:admin"))
     ) -> UserOut:
         new = NewUser(body.name, body.email, body.locale, body.timezone, body.role, body.password)
-        return _tagged(response, await users.create(new))
+        return _tagged(response, await users.create(principal, new))
 
     @routes.patch("/{user_id}")
     async def change_user(

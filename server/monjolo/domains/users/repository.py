@@ -218,8 +218,10 @@ def list_api_tokens(
     return [_api_token(row) for row in rows]
 
 
-def revoke_api_token(connection: Connection, workspace_id: str, user_id: str | None, token_id: str, now: int) -> None:
-    """Raises NotFound when `user_id` (None: anybody in the workspace) has no such live token."""
+def revoke_api_token(
+    connection: Connection, workspace_id: str, user_id: str | None, token_id: str, now: int
+) -> ApiToken:
+    """What it was. Raises NotFound when `user_id` (None: anybody in the workspace) has no such live token."""
     revoked = connection.execute(
         "UPDATE api_tokens SET revoked_at = :now WHERE workspace_id = :workspace_id AND id = :id"
         " AND revoked_at IS NULL AND (:user_id = '' OR user_id = :user_id)",
@@ -227,6 +229,7 @@ def revoke_api_token(connection: Connection, workspace_id: str, user_id: str | N
     )
     if revoked.rowcount != 1:
         raise NotFound("There is no such token; GET /api/v1/tokens lists them.")
+    return _api_token(connection.execute("SELECT * FROM api_tokens WHERE id = ?", (token_id,)).fetchone())
 
 
 def revoke_named_api_tokens(connection: Connection, user_id: str, name: str, now: int) -> None:

@@ -7,17 +7,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from monjolo.domains.audit.repository import record
 from monjolo.domains.users import repository
 from monjolo.domains.users.keys import write_private
 from monjolo.domains.users.models import SYSTEM_USER, ApiToken, User
 from monjolo.domains.users.passwords import Passwords, check_password
-from monjolo.domains.users.setup import NewUser, user_of
+from monjolo.domains.users.setup import NewUser, note_created, user_of
 from monjolo.domains.users.tokens import API_PREFIX, hash_secret, new_secret
 from monjolo.http.auth import SCOPES, Principal
 from monjolo.http.etag import IfMatch
 from monjolo.kit.errors import Conflict, Forbidden, InvalidInput, Problem
 from monjolo.kit.ids import new_id
-from monjolo.kit.time import DAY, Clock
+from monjolo.kit.time import DAY, Clock, to_rfc3339
 from monjolo.storage.port import Connection, Database
 
 TOKEN_LASTS = 90 * DAY
@@ -62,11 +63,11 @@ class Users:
     async def list_users(self, workspace_id: str, after: str | None, limit: int) -> list[User]:
         return await self._database.read(lambda c: repository.list_users(c, workspace_id, after, limit))
 
-    async def create(self, new: NewUser) -> User:
+    async def create(self, by: Principal, new: NewUser) -> User:
         check_password(new.password, new.email)
         hashed = await self._passwords.hash(new.password)
         user = user_of(new, hashed, self._workspace_id, self._clock.now())
-        await self._database.write(lambda c: _create(c, user))
+        await self._database.write(lambda c: _create(c, user, by.user_id))
         return user
 
     async def change(self, by: Principal, user_id: str, change: UserChange, match: IfMatch) -> User:
@@ -116,7 +117,7 @@ class Users:
         if expires_at is not None and expires_at <= now:
             raise InvalidInput("expires_at is in the past.", code="bad_expiry")
         token, secret = _new_token(by.workspace_id, by.user_id, name, scopes, now, expires_at)
-        await self._database.write(lambda c: repository.insert_api_token(c, token))
+        await self._database.write(lambda c: _keep_token(c, token, now))
         return token, secret
 
     async def revoke_token(self, by: Principal, token_id: str) -> None:
@@ -125,7 +126,7 @@ class Users:
         if whose is not None and by.kind == "api_token" and token_id != by.token_id:
             raise Forbidden("An API token can end itself and no other; sign in as a person.", code="not_a_person")
         now = self._clock.now()
-        await self._database.write(lambda c: repository.revoke_api_token(c, by.workspace_id, whose, token_id, now))
+        await self._database.write(lambda c: _revoke_token(c, by, whose, token_id, now))
         self._forget()
 
     async def ensure_cli_token(self, path: Path) -> None:
@@ -148,11 +149,12 @@ def _kept_token(path: Path) -> str:
     return path.read_text().strip() if private else ""
 
 
-def _create(connection: Connection, user: User) -> None:
+def _create(connection: Connection, user: User, actor: str) -> None:
     if not repository.insert_user(connection, user):
         message = "There is a user with this e-mail address."
         raise Conflict(message, code="email_taken", errors=[Problem("email", "email_taken", message)])
-    repository.claim_first_user(connection, user.id)  # made on the command line: then set-up is done too
+    first = repository.claim_first_user(connection, user.id)  # made on the command line: then set-up is done too
+    note_created(connection, user, actor, first=first)
 
 
 def _change(
@@ -183,7 +185,51 @@ def _change(
     if password_hash is not None or changed.disabled:
         kept = by.session_id if by.user_id == user_id else None
         repository.revoke_sessions_of(connection, user_id, now, but=kept)
+    _note_change(connection, by, user, changed)
     return changed
+
+
+def _note_change(connection: Connection, by: Principal, old: User, new: User) -> None:
+    fields = ("name", "role", "locale", "timezone", "disabled")
+    detail: dict[str, object] = {
+        field: [getattr(old, field), getattr(new, field)]
+        for field in fields
+        if getattr(old, field) != getattr(new, field)
+    }
+    if old.password_hash != new.password_hash:
+        detail["password"] = "changed"  # noqa: S105 - that it changed, not what to
+    record(
+        connection,
+        workspace_id=by.workspace_id,
+        actor=by.user_id,
+        action="user.changed",
+        object=f"user:{new.email}",
+        detail=detail,
+        at=new.updated_at,
+    )
+
+
+def _keep_token(connection: Connection, token: ApiToken, now: int) -> None:
+    repository.insert_api_token(connection, token)
+    _note_token(connection, token.user_id, "token.created", token, now)
+
+
+def _revoke_token(connection: Connection, by: Principal, whose: str | None, token_id: str, now: int) -> None:
+    token = repository.revoke_api_token(connection, by.workspace_id, whose, token_id, now)
+    _note_token(connection, by.user_id, "token.revoked", token, now)
+
+
+def _note_token(connection: Connection, actor: str, action: str, token: ApiToken, at: int) -> None:
+    until = None if token.expires_at is None else to_rfc3339(token.expires_at)
+    record(
+        connection,
+        workspace_id=token.workspace_id,
+        actor=actor,
+        action=action,
+        object=f"token:{token.name}",
+        detail={"id": token.id, "of": token.user_id, "scopes": sorted(token.scopes), "expires_at": until},
+        at=at,
+    )
 
 
 def _new_token(

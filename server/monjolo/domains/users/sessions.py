@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 
+from monjolo.domains.audit.repository import record
 from monjolo.domains.users import repository
 from monjolo.domains.users.models import SYSTEM_USER, ApiToken, Session, User
 from monjolo.domains.users.passwords import Passwords
@@ -33,6 +34,7 @@ TOKEN, COOKIE = "token", "cookie"
 SESSION_LENGTH = {TOKEN: 30 * DAY, COOKIE: 7 * DAY}
 USE_NOTED_EVERY = 10 * MINUTE
 KEPT_AFTER_END = 30 * DAY
+_AGENT_LENGTH = 200
 
 log = structlog.get_logger("monjolo.users")
 
@@ -69,22 +71,22 @@ class Sessions:
 
     async def sign_in(self, email: str, password: str, user_agent: str | None = None) -> Tokens:
         """Raises Unauthenticated, after the same work and in the same words whether the user exists or not."""
-        user = await self._authenticated(email, password)
+        user = await self._authenticated(email, password, user_agent)
         return await self.open_tokens(user, user_agent)
 
     async def sign_in_browser(self, email: str, password: str, user_agent: str | None = None) -> CookieSession:
-        user = await self._authenticated(email, password)
+        user = await self._authenticated(email, password, user_agent)
         now = self._clock.now()
         session = _session(user.id, COOKIE, now, user_agent, csrf=secrets.token_urlsafe(32))
         secret = new_secret("mjs_")
-        await self._database.write(lambda c: _open(c, session, hash_secret(secret)))
+        await self._database.write(lambda c: _open(c, session, user, hash_secret(secret)))
         return CookieSession(secret, session.csrf or "", user, session.expires_at)
 
     async def open_tokens(self, user: User, user_agent: str | None = None) -> Tokens:
         """A new session for a user who has proved who they are."""
         session = _session(user.id, TOKEN, self._clock.now(), user_agent)
         refresh = new_secret("mjr_")
-        await self._database.write(lambda c: _open(c, session, hash_secret(refresh)))
+        await self._database.write(lambda c: _open(c, session, user, hash_secret(refresh)))
         return Tokens(self._access(user.id, session.id), refresh)
 
     async def refresh(self, refresh_token: str) -> Tokens:
@@ -105,21 +107,35 @@ class Sessions:
         if session_id is None:
             raise Conflict("An API token has no session; remove it with DELETE /api/v1/tokens/{id}.", code="no_session")
         now = self._clock.now()
-        await self._database.write(lambda c: repository.revoke_session(c, session_id, now))
+        await self._database.write(lambda c: _end(c, session_id, "signed_out", now))
 
     async def forget_ended(self) -> int:
         """Housekeeping: removes a batch of long-ended sessions; how many went."""
         before = self._clock.now() - KEPT_AFTER_END
         return await self._database.write(lambda c: repository.delete_sessions_before(c, before, 500))
 
-    async def _authenticated(self, email: str, password: str) -> User:
+    async def _authenticated(self, email: str, password: str, user_agent: str | None) -> User:
         folded = fold_email(email)
         user = await self._database.read(lambda c: repository.find_user_by_email(c, self._workspace_id, folded))
         fits = await self._passwords.verify(password, user.password_hash if user else None)
         if user is None or user.disabled or not fits:
             log.info("sign-in refused")
+            reason = "unknown_user" if user is None else "disabled" if user.disabled else "wrong_password"
+            await self._database.write(lambda c: self._note_refusal(c, user, reason, user_agent))
             raise Unauthenticated("The e-mail address or the password is wrong.", code="wrong_credentials")
         return user
+
+    def _note_refusal(self, connection: Connection, user: User | None, reason: str, user_agent: str | None) -> None:
+        """Of nobody we know, not even what was typed: people type passwords into the wrong field."""
+        record(
+            connection,
+            workspace_id=self._workspace_id,
+            actor=user.id if user else "nobody",
+            action="session.refused",
+            object=f"user:{user.email}" if user else "user:unknown",
+            detail={"reason": reason, "user_agent": (user_agent or "")[:_AGENT_LENGTH]},
+            at=self._clock.now(),
+        )
 
     def _access(self, user_id: str, session_id: str) -> str:
         return self._signer.issue(ACCESS, user_id, ACCESS_SECONDS, {"sid": session_id})
@@ -187,14 +203,36 @@ def fold_email(email: str) -> str:
 
 
 def _session(user_id: str, kind: str, now: int, user_agent: str | None, csrf: str | None = None) -> Session:
-    agent = user_agent[:200] if user_agent else None
+    agent = user_agent[:_AGENT_LENGTH] if user_agent else None
     return Session(new_id(), user_id, kind, now, now + SESSION_LENGTH[kind], None, agent, csrf)
 
 
-def _open(connection: Connection, session: Session, secret_hash: str) -> None:
+def _open(connection: Connection, session: Session, user: User, secret_hash: str) -> None:
     repository.insert_session(connection, session)
     now, until = session.created_at, session.expires_at
     repository.insert_refresh_token(connection, secret_hash, session.id, now, until)
+    detail = {"kind": session.kind, "user_agent": session.user_agent or ""}
+    _note(connection, user, "session.opened", detail, now)
+
+
+def _end(connection: Connection, session_id: str, reason: str, now: int) -> None:
+    """Notes it for the one who ends it first."""
+    found = repository.find_live_session(connection, session_id, now)
+    if found is not None:
+        repository.revoke_session(connection, session_id, now)
+        _note(connection, found[1], "session.ended", {"kind": found[0].kind, "reason": reason}, now)
+
+
+def _note(connection: Connection, user: User, action: str, detail: dict[str, str], at: int) -> None:
+    record(
+        connection,
+        workspace_id=user.workspace_id,
+        actor=user.id,
+        action=action,
+        object=f"user:{user.email}",
+        detail=detail,
+        at=at,
+    )
 
 
 def _rotate(connection: Connection, old: str, fresh: str, now: int) -> tuple[Session, User] | str:
@@ -206,7 +244,7 @@ def _rotate(connection: Connection, old: str, fresh: str, now: int) -> tuple[Ses
     if found is None or found[0].kind != TOKEN:
         return "ended"
     if not repository.use_refresh_token(connection, old, now):
-        repository.revoke_session(connection, known.session_id, now)
+        _end(connection, known.session_id, "refresh_token_reused", now)
         return "reused"
     repository.insert_refresh_token(connection, fresh, known.session_id, now, found[0].expires_at)
     return found

@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog
 
+from monjolo.domains.audit.repository import record
 from monjolo.domains.users import repository
 from monjolo.domains.users.models import User
 from monjolo.domains.users.passwords import Passwords, check_password
@@ -84,6 +85,7 @@ class SetUp:
             raise _done()
         repository.insert_user(connection, user)
         repository.delete_meta(connection, _META)
+        note_created(connection, user, user.id, first=True)
 
 
 def user_of(new: NewUser, password_hash: str, workspace_id: str, now: int) -> User:
@@ -99,6 +101,18 @@ def user_of(new: NewUser, password_hash: str, workspace_id: str, now: int) -> Us
         created_at=now,
         updated_at=now,
         password_hash=password_hash,
+    )
+
+
+def note_created(connection: Connection, user: User, actor: str, *, first: bool) -> None:
+    record(
+        connection,
+        workspace_id=user.workspace_id,
+        actor=actor,
+        action="user.created",
+        object=f"user:{user.email}",
+        detail={"role": user.role, "first": first},
+        at=user.created_at,
     )
 
 
