@@ -32,10 +32,10 @@ _METHODS = ("get", "post", "put", "patch", "delete")
 
 
 def page() -> str:
-    document = asyncio.run(document())
+    described = asyncio.run(document())
     found = [
         (operation.get("tags", ["other"])[0], path, method, operation)
-        for path, operations in document["paths"].items()
+        for path, operations in described["paths"].items()
         for method, operation in operations.items()
         if method in _METHODS
     ]

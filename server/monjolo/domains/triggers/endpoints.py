@@ -166,6 +166,7 @@ def _backfilling(routes: APIRouter, service: BackfillService) -> None:
 
     @routes.get("/flows/{slug}/backfills/{backfill_id}")
     async def get_backfill(slug: str, backfill_id: str, who: Reader) -> schemas.BackfillView:
+        """One backfill with its progress."""
         return schemas.backfill_view(await service.get(who.workspace_id, slug, backfill_id), slug)
 
     @routes.post("/flows/{slug}/backfills/{backfill_id}/cancel", status_code=202)
