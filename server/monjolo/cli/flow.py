@@ -10,13 +10,14 @@ from typing import Annotated, Any
 import typer
 from rich.syntax import Syntax
 
-from monjolo.cli import following, terminal, ticks
+from monjolo.cli import flow_test, following, terminal, ticks
 from monjolo.cli.client import ApiFailure, api
 from monjolo.cli.exits import Exit
 from monjolo.cli.recipes import list_recipes, recipe_text
-from monjolo.cli.terminal import Json, Yes
+from monjolo.cli.terminal import Json, Priority, Yes
 
-app = typer.Typer(no_args_is_help=True, help="List, apply, validate, diff, run, pause, resume and export flows.")
+app = typer.Typer(no_args_is_help=True, help="List, apply, validate, test, diff, run, pause and export flows.")
+app.command("test")(flow_test.run_flow_tests)
 
 Slug = Annotated[str, typer.Argument(help="The flow's id.", show_default=False)]
 Sources = Annotated[
@@ -138,6 +139,7 @@ def run(
     inputs: Annotated[Path | None, typer.Option("--inputs", help="A JSON file with inputs; - is stdin.")] = None,
     label: Annotated[list[str] | None, typer.Option("--label", help="A label of the run, name=value.")] = None,
     version: Annotated[int | None, typer.Option("--version", help="Not the published version.", min=1)] = None,
+    priority: Priority = None,
     key: Annotated[str | None, typer.Option("--idempotency-key", help="Said twice, it starts one run.")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Until it ends; exit code 1 unless it went well.")] = False,
     logs: Annotated[bool, typer.Option("--follow", help="Wait, and show its log as it is written.")] = False,
@@ -147,6 +149,7 @@ def run(
     labels = {name: str(value) for name, value in terminal.named_values(label or [], "--label").items()}
     body: dict[str, Any] = {"inputs": {**terminal.json_object(inputs), **terminal.named_values(given or [])}}
     body |= ({"labels": labels} if labels else {}) | ({"version": version} if version else {})
+    body |= {} if priority is None else {"priority": priority}
     headers = {"Idempotency-Key": key} if key else {}
     accepted = api("POST", f"/flows/{slug}/runs", body=body, headers=headers)
     started(slug, accepted, wait=wait, logs=logs, as_json=as_json)
@@ -250,7 +253,8 @@ def _read(source: str) -> list[tuple[str, str]]:
     path = Path(source)
     try:
         if path.is_dir():
-            found = sorted(f for f in path.iterdir() if f.suffix in (".yaml", ".yml", ".json"))
+            files = (file for file in path.iterdir() if file.suffix in (".yaml", ".yml", ".json"))
+            found = sorted(file for file in files if not flow_test.is_test_file(file))
             if not found:
                 raise typer.BadParameter(f"{path} holds no .yaml, .yml or .json")
             return [(str(file), file.read_text("utf-8")) for file in found]
