@@ -76,6 +76,19 @@ outputs: {word: "${{ steps.tell.output.value }}"}
 """
 
 
+def test_a_paused_flow_does_not_start_as_a_sub_flow_either(platform: Platform) -> None:
+    platform.publish("{schema: monjolo/flow/v1, id: called, steps: [{id: a, uses: core/transform, with: {value: 1}}]}")
+    platform.publish("{schema: monjolo/flow/v1, id: calling, steps: [{id: sub, subflow: {flow: called}}]}")
+    assert platform.run("calling")["status"] == "succeeded"
+    assert platform.cli("flow", "pause", "called").returncode == 0
+    run = platform.run("calling")
+    [sub] = platform.get(f"/runs/{run['id']}/steps")["items"]
+    assert (run["status"], sub["status"], sub["reason"]) == ("failed", "failed", "subflow_refused")
+    assert "called is paused; resume it first" in sub["error"]["message"]
+    assert platform.cli("flow", "resume", "called").returncode == 0
+    assert platform.run("calling")["status"] == "succeeded"
+
+
 def test_a_signed_webhook_starts_a_run_once_and_a_bad_one_none(platform: Platform) -> None:
     assert platform.cli("secret", "set", "hook", given="hook-secret-value").returncode == 0
     platform.publish(HOOK)

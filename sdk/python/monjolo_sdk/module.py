@@ -83,6 +83,8 @@ class Module:
 
     def action(
         self,
+        undecorated: object = None,
+        /,
         *,
         title: str | None = None,
         effects: Effects = "write",
@@ -96,6 +98,9 @@ class Module:
         `effects` says what it does to the world outside; `timeout` is in seconds or a text such as `5m`; each
         example is `{"title": …, "with": {input: value}}` (or the inputs alone).
         """
+        if undecorated is not None:
+            name_shown = getattr(undecorated, "__name__", repr(undecorated))
+            raise ValueError(f"write @module.action() above {name_shown}, with the parentheses")
 
         def register(function: ActionFunction) -> ActionFunction:
             action_name = name or function.__name__

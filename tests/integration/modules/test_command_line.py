@@ -166,3 +166,11 @@ def test_the_token_is_found_where_only_its_owner_may_read(tmp_path: Path, monkey
     assert find_token() == "mj_signed_in"
     monkeypatch.setenv("MONJOLO_TOKEN", "mj_given")
     assert find_token() == "mj_given"
+
+
+def test_an_action_without_its_parentheses_is_told_so(shell: Any) -> None:
+    module = 'from monjolo_sdk import Module\n\nmodule = Module("bare", version="1.0.0", title="Bare")\n\n\n'
+    (shell.folder / "bare.py").write_text(module + "@module.action\ndef greet() -> str:\n    return 'x'\n")
+    checked = shell("check", "bare.py")
+    assert checked.returncode == 1
+    assert "write @module.action() above greet, with the parentheses" in checked.stdout + checked.stderr

@@ -82,8 +82,9 @@ class Acceptance:
         return prepared
 
     def _prepare(self, new: NewRun, flow: CompiledFlow, variables: dict[str, Any]) -> PreparedRun:
-        if flow.state == "paused" and new.repeat is None and new.parent is None:
-            raise Conflict("The flow is paused; resume it first.", code="flow_paused")
+        if flow.state == "paused" and new.repeat is None:
+            which = "flow" if new.parent is None else f"flow {flow.slug}"
+            raise Conflict(f"The {which} is paused; resume it first.", code="flow_paused")
         if new.parent is not None and new.parent.depth > MAX_DEPTH:
             raise InvalidInput(f"Sub-flows may be nested {MAX_DEPTH} deep.", code="subflow_too_deep")
         inputs = self._checked_inputs(flow, new.inputs)
