@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from tests.integration.runs.house import House
 
+from monjolo.domains.runs.models import RepeatWish
+
 ONE = "  - {id: a, uses: core/log, with: {message: hi}}"
 SUB = "  - {id: sub, subflow: {flow: child}}"
 
@@ -194,7 +196,8 @@ async def test_a_repeat_from_a_step_takes_over_what_came_before(house: House) ->
     await house.finish(await house.task(), {"x": 5})
     await house.report(house.failed(await house.task()))
     await house.ended(run.id)
-    again = await house.runs.repeat(house.workspace, run.id, from_step="b", inputs={"y": 1}, newest=True, actor=None)
+    wish = RepeatWish("b", {"y": 1}, newest=True)
+    again = await house.runs.repeat(house.workspace, run.id, wish, actor=None, key=None)
     house.cache.drop(again.id)
     task = await house.task()
     assert (task.key, task.inputs) == ("b", {"m": 5})

@@ -157,11 +157,12 @@ def _described(summary: str, schema: dict[str, Any], status: str) -> dict[str, A
     }
 
 
+_KEY = {"name": "Idempotency-Key", "in": "header", "schema": {"type": "string", "maxLength": 200}}
 _START = _described("Start a run", StartRun.model_json_schema(), "202")
 _START["parameters"] = [
     {"name": "slug", "in": "path", "required": True, "schema": {"type": "string"}},
     {"name": "wait", "in": "query", "schema": {"type": "string", "examples": ["30s"]}},
-    {"name": "Idempotency-Key", "in": "header", "schema": {"type": "string", "maxLength": 200}},
+    _KEY,
 ]
 _BULK = _described("Start many runs, all or nothing", StartRuns.model_json_schema(), "202")
 _BULK["parameters"] = [{"name": "slug", "in": "path", "required": True, "schema": {"type": "string"}}]
@@ -318,7 +319,7 @@ def _changing(routes: APIRouter, runs: RunsService, database: Database) -> None:
         run = await database.read(lambda c: queries.get(c, principal.workspace_id, run_id))
         return json_response({"id": run_id, "status": run["status"]}, 202)
 
-    @routes.post("/runs/{run_id}/repeat", tags=["runs"], status_code=202)
+    @routes.post("/runs/{run_id}/repeat", tags=["runs"], status_code=202, openapi_extra={"parameters": [_KEY]})
     async def repeat(principal: Runner, run_id: str, request: Request, body: RepeatRun | None = None) -> Response:
         """A new run like this one: from the start or from a step, with its inputs or others."""
         given = body or RepeatRun.model_validate({})
@@ -329,7 +330,7 @@ def _changing(routes: APIRouter, runs: RunsService, database: Database) -> None:
 
 
 def _bulk(routes: APIRouter, bulk: BulkRuns, flows: FlowsService) -> None:
-    @routes.post("/runs/bulk", tags=["runs"], status_code=202)
+    @routes.post("/runs/bulk", tags=["runs"], status_code=202, openapi_extra={"parameters": [_KEY]})
     async def many(principal: Runner, request: Request, body: ManyRuns) -> Response:
         """Cancels or repeats what a filter finds, a thousand at most; `next` is where the following call goes on.
 
