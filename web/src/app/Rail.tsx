@@ -6,6 +6,7 @@ import { Icon } from '@/components/ui/Icon';
 import { Logo } from '@/components/ui/Logo';
 
 import { NAV } from './nav';
+import { Trough } from './Trough';
 
 interface Props {
   slim: boolean;
@@ -42,6 +43,7 @@ export function Rail({ slim, open, onClose }: Props) {
             </Link>
           ))}
         </div>
+        {!slim && <Trough />}
       </nav>
     </>
   );

@@ -11,4 +11,5 @@ interface Destination {
 /** The rail: only what is built. A section that does not exist yet has no entry. */
 export const NAV: Destination[] = [
   { to: '/', icon: 'home', label: 'nav.dashboard', key: 'p' },
+  { to: '/flows', icon: 'flow', label: 'nav.flows', key: 'f' },
 ];

@@ -9,7 +9,7 @@ import {
 
 import { meQuery, queryClient } from '@/api/queries';
 import { BASE } from '@/lib/base';
-import { oneOf, text } from '@/lib/search';
+import { oneOf, text, whole } from '@/lib/search';
 import { WINDOWS, type Window } from '@/features/dashboard/api';
 import { DashboardPage } from '@/features/dashboard/DashboardPage';
 
@@ -32,6 +32,14 @@ const loginRoute = createRoute({
   component: lazyRouteComponent(() => import('@/features/auth/LoginPage'), 'LoginPage'),
 });
 
+const FLOW_STATES = ['active', 'failing', 'finished', 'paused', 'draft'] as const;
+
+interface FlowFilters {
+  tab?: (typeof FLOW_STATES)[number];
+  q?: string;
+  label?: string;
+}
+
 /** Everything within the frame needs somebody who is signed in. */
 const shellRoute = createRoute({
   getParentRoute: () => rootRoute,
@@ -50,8 +58,30 @@ const dashboardRoute = createRoute({
   component: DashboardPage,
 });
 
+const flowsRoute = createRoute({
+  getParentRoute: () => shellRoute,
+  path: 'flows',
+  validateSearch: (search): FlowFilters => ({
+    tab: oneOf(search.tab, FLOW_STATES),
+    q: text(search.q),
+    label: text(search.label),
+  }),
+  component: lazyRouteComponent(() => import('@/features/flows/FlowsPage'), 'FlowsPage'),
+});
+
+const flowPage = lazyRouteComponent(() => import('@/features/flows/FlowPage'), 'FlowPage');
+
+const flowRoute = createRoute({ getParentRoute: () => shellRoute, path: 'flows/$slug', component: flowPage });
+
+const flowTabRoute = createRoute({
+  getParentRoute: () => shellRoute,
+  path: 'flows/$slug/$tab',
+  validateSearch: (search): { a?: number; b?: number } => ({ a: whole(search.a), b: whole(search.b) }),
+  component: flowPage,
+});
+
 export const router = createRouter({
-  routeTree: rootRoute.addChildren([setupRoute, loginRoute, shellRoute.addChildren([dashboardRoute])]),
+  routeTree: rootRoute.addChildren([setupRoute, loginRoute, shellRoute.addChildren([dashboardRoute, flowsRoute, flowRoute, flowTabRoute])]),
   basepath: BASE,
   defaultPreload: 'intent',
   scrollRestoration: true,

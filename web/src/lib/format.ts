@@ -144,3 +144,27 @@ export function fullInstant(instant: Instant): string {
 
 /** Without accents and case, so that `conciliacao` finds `Conciliação`. */
 export const folded = (text: string): string => text.normalize('NFD').replace(/\p{M}/gu, '').toLowerCase();
+
+/** `seg.`, `mon`; 0 is Sunday. */
+export function weekdayName(day: number): string {
+  const sunday = Date.UTC(2024, 0, 7);
+  return kept('wdu', (l) => new Intl.DateTimeFormat(l, { weekday: 'short', timeZone: 'UTC' })).format(sunday + day * DAY);
+}
+
+/** For an axis: `qua. 12:00`, `18:00`, `12 mai.` */
+export function axisDay(instant: Instant): string {
+  return kept('ax', (l) => new Intl.DateTimeFormat(l, { weekday: 'short', timeZone: zone() })).format(asDate(instant));
+}
+
+export function axisDate(instant: Instant): string {
+  return kept('axd', (l) => new Intl.DateTimeFormat(l, { day: 'numeric', month: 'short', timeZone: zone() })).format(
+    asDate(instant),
+  );
+}
+
+/** The hour on the clock of the view, 0 to 23. */
+export function hourOf(instant: Instant): number {
+  return Number(
+    kept('h', () => new Intl.DateTimeFormat('en-GB', { hour: '2-digit', hourCycle: 'h23', timeZone: zone() })).format(asDate(instant)),
+  );
+}

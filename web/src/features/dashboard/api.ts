@@ -1,2 +1,4 @@
-export const WINDOWS = ['24h', '7d', '30d'] as const;
-export type Window = (typeof WINDOWS)[number];
+import type { Window } from '@/api/flows';
+
+export type { Window };
+export const WINDOWS: readonly Window[] = ['24h', '7d', '30d'];
