@@ -24,13 +24,17 @@ class Subscription(Protocol):
 
 class Bus(Protocol):
     @property
+    def number(self) -> int:
+        """Of the newest event: who knows it can ask for what comes after."""
+
+    @property
     def heard(self) -> bool:
         """Whether anybody listens to anything."""
 
     def wants(self, topic: str) -> bool:
-        """Whether anybody listens: an event that nobody hears need not be made."""
+        """Whether anybody listens, or did a moment ago: an event that nobody hears need not be made."""
 
     def publish(self, topic: str, kind: str, data: Mapping[str, Any]) -> None: ...
 
     def subscribe(self, topics: Iterable[str], after: int | None = None) -> Subscription:
-        """Events of these topics from now on, or after event `after` as far as they are remembered."""
+        """Events of these topics from now on, or after event `after`; `lagged` first when some are not known."""

@@ -139,9 +139,11 @@ async def checked_topics(text: str, principal: Principal, database: Database) ->
 
 
 async def topic_events(topics: list[str], after: str | None, bus: Bus) -> AsyncIterator[Event]:
+    """Begins with `listening`, whose id lets a client that heard nothing yet come back; `lagged`: read it all again."""
     number = int(after) if after is not None and after.isdecimal() else None
     subscription = bus.subscribe(topics, number)
     try:
+        yield Event({"topics": topics}, "listening", str(bus.number if number is None else number))
         async for event in subscription:
             yield Event({"topic": event.topic, **event.data}, event.kind, str(event.number))
     finally:
