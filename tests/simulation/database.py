@@ -55,6 +55,9 @@ class TaskRow:
     once: bool
     timeout: int | None
     not_after: int | None
+    flow: str = ""
+    priority: int = DEFAULT_PRIORITY
+    ready_at: int = 0
     state: str = "ready"  # ready | dispatched | started
     dispatched_at: int = 0
     heard_at: int = -1
@@ -191,7 +194,7 @@ class Database:
         run = work.run
         for key, order in work.changes.dispatches.items():
             task = TaskRow(run, key, order.token, order.attempt, order.alone, order.at_most_once, order.timeout,
-                           order.not_after)  # fmt: skip
+                           order.not_after, self.runs[run].flow, self.runs[run].priority, now)  # fmt: skip
             if key in work.changes.direct:
                 task.state, task.dispatched_at = "dispatched", now
             self.tasks[run, key] = task

@@ -204,6 +204,23 @@ class Invariants:
             self._effects_of(row)
             self._replaced(row)
 
+    def taken(self, rows: list[TaskRow], left: list[TaskRow]) -> None:
+        """I17 for tasks: within a flow as for a place; between flows, one whose turn it is as well gets its share."""
+        shares: dict[str, int] = {}
+        highest = max((row.priority for row in rows), default=0)
+        for row in rows:
+            shares[row.flow] = shares.get(row.flow, 0) + 1
+        for row in rows:
+            for other in left:
+                seconds = (row.ready_at - other.ready_at) / 1_000_000
+                passed = seconds > 60 * (row.priority - other.priority)
+                if passed and row.flow == other.flow:
+                    raise Violation(f"I17 {row.name} ({row.priority}) left before {other.name} ({other.priority}), "
+                                    f"which was ready {seconds} s before it")  # fmt: skip
+                fair = other.priority >= highest and shares[row.flow] > 1 + 2 * shares.get(other.flow, 0)
+                if fair and row.flow != other.flow and len(rows) >= 4:
+                    raise Violation(f"I17 {row.flow} has {shares[row.flow]} of a refill, and {other.name} waits")
+
     def _replaced(self, row: RunRow) -> None:
         """I16: who was coalesced had no effect, and names the run that waited in its place."""
         head, runs = row.state.head, self.world.database.runs

@@ -66,6 +66,8 @@ OF_QUEUES = {
     "who left the queue is let in": "it was told to go, and its row stays",
     "cancel_running spares who waits": "own bug: the newest waited behind those it should have replaced",
     "no ageing": "a low priority waits for ever",
+    "no ageing of tasks": "a low priority waits for ever",
+    "one flow takes the whole refill": "its hundred thousand runs hold up another's one",
 }
 
 

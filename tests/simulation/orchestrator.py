@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.simulation.broker import Message, Report, Task
-from tests.simulation.database import LEASE, Entry, RunRow, Work
+from tests.simulation.database import LEASE, Entry, RunRow, TaskRow, Work
 from tests.simulation.plans import FLOWS
 
 from monjolo.domains.runs.changes import Changes
 from monjolo.engine import commands as orders
 from monjolo.engine import events as facts
 from monjolo.engine import schedule
-from monjolo.engine.admission import DEFAULT_PRIORITY
+from monjolo.engine.admission import DEFAULT_PRIORITY, Head, queue_at, whose_turn
 from monjolo.engine.decide import decide
 from monjolo.engine.evolve import evolve
 from monjolo.engine.types import State
@@ -69,6 +69,7 @@ class Orchestrator:
         self.last_look: int | None = None
         self.trusts_from = self.world.now + LEASE
         self.markers: list[int] = []
+        self.turn = ""
 
     def die(self) -> None:
         self.world.broker.close(self.id)
@@ -253,7 +254,9 @@ class Orchestrator:
     def refill(self) -> Iterator[Any]:
         """Marks ready tasks as dispatched, and only then hands them to the broker."""
         world = self.world
-        rows = [row for row in world.database.tasks.values() if row.state == "ready"][: world.random.choice((1, 4, 32))]
+        ready = [row for row in world.database.tasks.values() if row.state == "ready"]
+        room = world.random.choice((1, 4, 32))
+        rows = self._in_turn(ready, room) if world.crowded else ready[:room]
         if world.bug == "publish without rows":
             for row in rows:
                 world.database.tasks.pop((row.run, row.key), None)
@@ -275,6 +278,28 @@ class Orchestrator:
         if together:
             world.broker.publish(Message(tuple(together)))
         yield None
+
+    def _in_turn(self, ready: list[TaskRow], room: int) -> list[TaskRow]:
+        """By priority, and round by flow, as `dispatch` does it."""
+        world, now, taken = self.world, self.world.now, []
+        left = sorted(ready, key=lambda row: queue_at(row.priority, row.ready_at))
+        if world.bug == "no ageing of tasks":
+            left = sorted(ready, key=lambda row: -row.priority)
+        while left and len(taken) < room:
+            heads: dict[str, Head] = {}
+            for row in left:
+                heads.setdefault(row.flow, Head(row.flow, row.priority, queue_at(row.priority, row.ready_at)))
+            flows, until = whose_turn(list(heads.values()), self.turn, now)
+            if world.bug == "one flow takes the whole refill":
+                flows = flows[:1]
+            share = max(1, (room - len(taken)) // len(flows))
+            for flow in flows[: room - len(taken)]:
+                of_flow = [row for row in left if row.flow == flow and queue_at(row.priority, row.ready_at) <= until]
+                taken += of_flow[:share]
+                left = [row for row in left if row not in of_flow[:share]]
+                self.turn = flow
+        world.watch.taken(taken, left)
+        return taken
 
     # --- repair ---------------------------------------------------------------------------------------------
 

@@ -22,6 +22,7 @@ NEAR = {
     "any worker may give a permit back": 58,
     "a released step forgets its cancel": 145,
     "reaper requeues at_most_once": 243,
+    "no ageing of tasks": 60,
     "child started after cancel": 60,
     "slot counter": 100,
     "an event between the read and the registration is missed": 60,

@@ -43,6 +43,7 @@ class Actor:
 class World:
     def __init__(self, seed: int, bug: str | None = None, *, trace: bool = False) -> None:
         self.seed = seed
+        self.crowded = seed >= CROWDED
         self.bug = bug
         self.random = random = Random(seed)
         self.now = 1_000 * SECOND  # of the database, which may jump
@@ -98,7 +99,7 @@ class World:
         random = self.random
         self.wishes: list[tuple[str, str, str]] = []
         self.priorities: dict[str, int] = {}
-        if self.seed >= CROWDED:
+        if self.crowded:
             self._draw_crowd()
         for number in range(random.randint(1, 3)):
             flow = random.choice(SUBMITTED)

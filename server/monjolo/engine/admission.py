@@ -13,6 +13,7 @@ from monjolo.engine.types import SECOND, Duration, Instant
 
 DEFAULT_PRIORITY = 50
 AGEING: Duration = 60 * SECOND  # of waiting weighs as much as one point of priority
+_FOREVER: Instant = 2**62
 Waiter = TypeVar("Waiter")
 
 
@@ -22,6 +23,26 @@ def queue_at(priority: int, at: Instant) -> Instant:
     It never changes, so that waiting makes up for priority without anybody counting.
     """
     return at - priority * AGEING
+
+
+class Head(NamedTuple):
+    """A flow with ready tasks, and the one of them whose turn is next."""
+
+    flow: str
+    priority: int
+    queue_at: Instant
+
+
+def whose_turn(heads: Sequence[Head], turn: str, now: Instant) -> tuple[list[str], Instant]:
+    """The flows that are served now, in equal shares and beginning after the flow `turn`, and what of theirs: the
+    tasks whose `queue_at` is not later than this. They are of the highest priority, or have made up for it.
+    """
+    first = max(heads, key=lambda head: head.priority)
+    until = queue_at(first.priority, now)
+    if first.queue_at > until:  # the clock was put back
+        until = _FOREVER
+    flows = sorted(head.flow for head in heads if head.queue_at <= until)
+    return [flow for flow in flows if flow > turn] + [flow for flow in flows if flow <= turn], until
 
 
 def next_holders(limit: int, held: int, waiters: Sequence[Waiter]) -> Sequence[Waiter]:

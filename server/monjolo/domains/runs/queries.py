@@ -267,7 +267,7 @@ def live_parts(connection: Connection, run_id: str) -> dict[str, Any]:
             (run_id,),
         ).fetchall(),
         "tasks": connection.execute(
-            "SELECT key, state, worker, ready_at FROM tasks WHERE run_id = ?", (run_id,)
+            "SELECT key, state, worker, priority FROM tasks WHERE run_id = ?", (run_id,)
         ).fetchall(),
         "waits": connection.execute("SELECT key, type FROM event_waits WHERE run_id = ?", (run_id,)).fetchall(),
         "slots": connection.execute("SELECT * FROM slots WHERE run_id = ? AND state = 'waiting'", (run_id,)).fetchall(),

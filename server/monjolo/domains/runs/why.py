@@ -103,7 +103,10 @@ def _step(row: Any, task: Any, ahead: int) -> dict[str, Any] | None:
     elif row["reason"] in ("cancelling", "timing_out"):
         part["sentence"] = f"Step {key} was told to stop and has a moment to do so."
     elif task is not None and task["state"] == "ready":
-        part["sentence"] = f"Step {key} waits for a worker; {ahead} steps wait in all."
+        part["sentence"] = (
+            f"Step {key} waits for a worker, with priority {task['priority']}; {ahead} steps wait in all."
+        )
+        part["priority"] = task["priority"]
         part["code"] = "no_worker_free"
     elif task is not None and task["state"] == "dispatched":
         part["sentence"] = f"Step {key} is on its way to a worker."
