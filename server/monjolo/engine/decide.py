@@ -206,7 +206,7 @@ def _timer_fired(draft: Draft, event: events.TimerFired) -> None:
             steps.end(draft, key, StepStatus.SUCCEEDED)
         case "queue_timeout" if step.status is StepStatus.QUEUED:
             steps.queue_timed_out(draft, key)
-        case "timeout":
+        case "timeout" if step.status is not StepStatus.PENDING:
             cancelling.time_out(draft, key)
         case "force_cancel" if step.reason in ("cancelling", "timing_out"):
             cancelling.force(draft, key)

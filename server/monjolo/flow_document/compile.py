@@ -20,6 +20,7 @@ from monjolo.flow_document.steps import StepCompiler, concurrency_plan, handler_
 from monjolo.flow_document.types import FLOW, Flow, Retention, Step, Trigger, WebhookAuth, WebhookTrigger
 from monjolo.kit.errors import InvalidInput, Problem
 
+EVENT_FIELDS = ("id", "type", "source", "at")  # beside its data
 _OWN = {"id", "type", "enabled", "inputs", "when", "auth", "dedupe_key"}
 
 
@@ -138,16 +139,24 @@ def _walk(document: Flow) -> Sequence[Step]:
 def _known(document: Flow, every: Sequence[Step], resolve: Callable[[str], ResolvedAction | None]) -> Known:
     outputs: dict[str, Any] = {}
     for step in every:
-        if step.uses is not None and step.for_each is None and step.while_ is None:
-            action = resolve(step.uses)
-            if action is not None and action.output_schema is not None:
-                outputs[step.id] = action.output_schema
+        action = resolve(step.uses) if step.uses is not None and step.for_each is None else None
+        given = action.output_schema if action is not None else None
+        if step.while_ is not None:
+            outputs[step.id] = _object({"iterations": {"type": "integer"}, "last": given or {}})
+        elif step.wait_for is not None:
+            outputs[step.id] = _object({name: {"type": "string"} for name in EVENT_FIELDS} | {"data": {}})
+        elif given is not None:
+            outputs[step.id] = given
     return Known(
         steps={step.id: 1 << index for index, step in enumerate(every)},
         outputs=outputs,
         inputs=document.inputs,
         variables=frozenset(document.vars),
     )
+
+
+def _object(properties: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "additionalProperties": False}
 
 
 def _trigger(builder: Builder, trigger: Trigger, place: Place, index: int) -> TriggerPlan:

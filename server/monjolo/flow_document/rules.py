@@ -47,6 +47,7 @@ _ONLY_WITH = {  # a key that would have no effect beside other constructs is ref
     "timeout": ("uses", "for_each", "while", "group", "switch", "subflow"),
     "steps": ("for_each",),
 }
+_WITHIN = {"timeout": "wait_for", "steps": "while"}
 
 
 def cron_expression(text: str) -> str:
@@ -133,7 +134,10 @@ def _check_keys(written: dict[str, Any], path: Path, report: Report) -> None:
         report((*path, "retry"), "no_effect", message)
     for name, places in _ONLY_WITH.items():
         if name in written and not any(place in written for place in places):
-            report((*path, name), "no_effect", f"`{name}` has no effect here; it stands beside {' or '.join(places)}.")
+            within = _WITHIN.get(name, "")
+            hint = f" Write it under `{within}`." if within in written else ""
+            message = f"`{name}` has no effect here; it stands beside {' or '.join(places)}.{hint}"
+            report((*path, name), "no_effect", message)
 
 
 def _check_concurrency(written: dict[str, Any], path: Path, report: Report) -> None:

@@ -58,21 +58,39 @@ steps:
   - {id: out, return: {outputs: {n: 1}}, if: "steps.in_a.output == 1"}
   - {id: no, fail: no, run_when: all_done}
 """,
+        """
+timeout: 10m
+steps:
+  - id: l
+    timeout: 5m
+    while:
+      if: "index < 3"
+      max_iterations: 2
+      interval: 10s
+      steps:
+        - {id: w, wait_for: {event: e, when: "event.n == 1", timeout: 1m}, retry: {max_attempts: 2, delay: 1s}}
+        - {id: x, uses: m/x, run_when: all_done}
+    continue_on_error: true
+  - {id: k, while: {if: "index < 3"}, uses: m/x}
+  - {id: v, wait_for: {event: e}}
+on_cancel: [{id: undo, uses: m/x}]
+""",
     )
 ]
 NAMES = {
     0: ["a", "b", "c", "d", "on_failure.h", "finally.z"],
     1: ["each", "each[0]", "each[1].x", "each[0].deep[1]", "each[2].deep", "call", "on_cancel.undo"],
     2: ["g", "g.s", "g.s.in_a", "g.nap", "g.on_failure.mend", "g.on_cancel.undo", "g.finally.close", "out", "no"],
+    3: ["l", "l[0]", "l[0].w", "l[1].w", "l[0].x", "l[1].x", "k", "k[0]", "k[1]", "v", "on_cancel.undo"],
 }
-KINDS = ["retry", "sleep", "timeout", "queue_timeout", "force_cancel"]
+KINDS = ["retry", "interval", "sleep", "timeout", "queue_timeout", "force_cancel"]
 
 
 @st.composite
 def stories(draw: st.DrawFn) -> tuple[int, list[tuple[Any, ...]]]:
     flow = draw(st.integers(0, len(FLOWS) - 1))
     step = st.tuples(
-        st.integers(0, 15), st.sampled_from(NAMES[flow]), st.integers(0, 3), st.integers(0, 4), st.booleans()
+        st.integers(0, 16), st.sampled_from(NAMES[flow]), st.integers(0, 3), st.integers(0, 4), st.booleans()
     )
     return flow, draw(st.lists(step, max_size=60))
 
@@ -98,10 +116,11 @@ def event_of(told: tuple[Any, ...], state: State, at: int) -> facts.Event:
         facts.TaskRefused(at, key, token, Error("E", "m")),
         facts.DispatchLost(at, key, token),
         facts.LeaseExpired(at, key, token),
-        facts.TimerFired(at, key if choice else "", KINDS[token], token),
+        facts.TimerFired(at, key if choice else "", KINDS[(token + choice) % len(KINDS)], token),
         facts.ChildAccepted(at, key, token, "child"),
         facts.ChildFinished(at, key, token, status),
         facts.CancelRequested(at, "asked", choice == 0),
+        facts.EventArrived(at, key, token, at, {"id": f"e{at}", "data": {"n": choice % 3}}),
     )[what]
 
 
@@ -161,8 +180,10 @@ def test_a_run_that_is_let_alone_comes_to_its_end(flow: int) -> None:
                     waiting.append(facts.SlotGranted(BEGIN, key))
                 case orders.StartChild(key=key, token=token):
                     waiting.append(facts.ChildFinished(BEGIN, key, token, "succeeded"))
-                case orders.StartTimer(key=key, kind="sleep", token=token):
-                    waiting.append(facts.TimerFired(BEGIN, key, "sleep", token))
+                case orders.StartTimer(key=key, kind="sleep" | "interval" as kind, token=token):
+                    waiting.append(facts.TimerFired(BEGIN, key, kind, token))
+                case orders.AwaitEvent(key=key, token=token):
+                    waiting.append(facts.EventArrived(BEGIN, key, token, BEGIN, {"id": "e", "data": {"n": 1}}))
                 case _:
                     pass
     assert state.head.status in RUN_ENDED

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from monjolo.domains.flows.models import FlowHead, FlowVersion
 from monjolo.kit import json
