@@ -6,6 +6,7 @@ thirty times takes thirty steps and minutes. `growth` is how many times larger t
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 
 from monjolo.flow_document.cel_tree import Call, Const, Ident, ListOf, Loop, MapOf, Node, Select, children
@@ -29,6 +30,7 @@ _TEXTS = frozenset(("replace", "split", "join", "substring", "lower", "upper", "
 _METHODS = _TESTS | _DATES | _TEXTS | {"size"}
 SCALAR = _LOGIC | (_ARITHMETIC - {"_+_"}) | _TESTS | {"size", "int", "double", "bool"}
 _NEVER_BOOLEAN = _ARITHMETIC | _DATES | _TEXTS | {"size", "int", "double", "string", "timestamp", "duration"}
+_NEVER_A_MAP = SCALAR | _NEVER_BOOLEAN | {"matches"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,8 @@ def _visit(node: Node, bound: frozenset[str], found: Walk) -> None:
     match node:
         case Call():
             _check_call(node, found)
+        case Select() if (what := _without_fields(node.operand)) is not None:
+            found.report("no_fields", f"{what} has no field `{node.field}`.")
         case MapOf() if node.type_name:
             found.report("unknown_type", f"There is no type `{node.type_name}`; write a map with `{{'key': value}}`.")
         case Const() if isinstance(node.value, bytes):
@@ -130,6 +134,21 @@ def _visit(node: Node, bound: frozenset[str], found: Walk) -> None:
             pass
     for child in children(node):
         _visit(child, bound, found)
+
+
+def _without_fields(node: Node) -> str | None:
+    """What it is, when it can have no field whatever the data."""
+    match node:
+        case Const(value=str()):
+            return "A text"
+        case Const():
+            return f"`{json.dumps(node.value)}`" if isinstance(node.value, bool | int | float | None) else None
+        case ListOf():
+            return "A list"
+        case Call() if node.function in _NEVER_A_MAP:
+            return f"What `{node.function.strip('_')}` gives"
+        case _:
+            return None
 
 
 def _check_call(node: Call, found: Walk) -> None:
