@@ -66,6 +66,9 @@ class Acceptance:
         """The same for many; what they share is looked up once. The first that cannot be names its place."""
         known: dict[tuple[str, int | None], tuple[CompiledFlow, dict[str, Any]]] = {}
         prepared = []
+        if len(wishes) > 1:
+            await self._flows.at_hand((new.flow_id, new.version) for new in wishes)
+            await self._numbers.learn_many(new.flow_id for new in wishes)
         for index, new in enumerate(wishes):
             try:
                 found = known.get((new.flow_id, new.version))

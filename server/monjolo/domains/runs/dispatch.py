@@ -307,6 +307,7 @@ class Dispatcher:
         try:
             rows, left, self._turn = await self._database.write(lambda c: _next_round(c, group, turn, room, now))
             self._backlog = self._backlog or left
+            await self._flows.at_hand((row["flow_id"], row["version"]) for row in rows)
             pending = [task for row in rows if (task := await self._pending(row)) is not None]
         finally:
             self._reserved -= room

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -125,3 +125,5 @@ class Runs(Protocol):
 
 class Flows(Protocol):
     async def compiled(self, flow_id: str, version: int | None = None) -> CompiledFlow: ...
+
+    async def at_hand(self, wanted: Iterable[tuple[str, int | None]]) -> None: ...

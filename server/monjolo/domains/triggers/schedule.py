@@ -116,6 +116,7 @@ class ScheduleService:
 
     async def _prepare(self, decided: Sequence[_Decided]) -> None:
         """Decide the runs before the transaction; a trigger whose run cannot be made loses its tick only."""
+        await self._wishes.at_hand(each.trigger for each in decided if each.wanted)
         asked: list[tuple[_Decided, int, NewRun]] = []
         for each in decided:
             for instant in each.wanted:

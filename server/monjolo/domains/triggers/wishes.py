@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,10 @@ class Wishes:
     def __init__(self, flows: Flows, variables: VariablesOf) -> None:
         self._flows = flows
         self._variables = variables
+
+    async def at_hand(self, triggers: Iterable[Trigger]) -> None:
+        """Many are about to be asked for: their flows are loaded together."""
+        await self._flows.at_hand((trigger.flow_id, None) for trigger in triggers)
 
     async def of(
         self, trigger: Trigger, facts: Mapping[str, Any], event: Mapping[str, Any] | None = None
