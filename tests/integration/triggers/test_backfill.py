@@ -10,6 +10,7 @@ import pytest
 from monjolo.domains.triggers.backfill import CHUNK, Asked, BackfillService
 from monjolo.kit.errors import Conflict, InvalidInput
 from monjolo.kit.time import DAY, HOUR, MINUTE, from_rfc3339
+from monjolo.storage.pruning import delete_old
 
 from .conftest import START
 
@@ -289,3 +290,16 @@ async def test_a_hundred_thousand_instants_go_in_small_pieces_and_let_others_get
     await platform.backfills.go_on()
     assert len(platform.runs.made) == 1_000
     assert max(sizes) == CHUNK
+
+
+async def test_a_tick_of_long_ago_is_remembered_as_long_as_one_that_was_decided_now(platform: Platform) -> None:
+    await platform.publish("a", HOURLY % "")
+    await begin(platform, low=START - 400 * DAY, high=START - 399 * DAY)
+    await to_end(platform)
+    await platform.database.write(lambda c: delete_old(c, "ticks", START - 90 * DAY))
+    assert await platform.tick_counts() == {"ran": 24}
+    plan = await platform.backfills.plan(platform.workspace, "a", Asked(START - 400 * DAY, START - 399 * DAY))
+    assert (plan.instants, plan.runs) == (24, 0)
+    for table in ("ticks", "backfills"):
+        await platform.database.write(lambda c, t=table: delete_old(c, t, START + DAY))  # type: ignore[misc]
+    assert await platform.rows("SELECT instant AS at FROM ticks UNION SELECT low FROM backfills") == []

@@ -233,3 +233,13 @@ async def test_a_wait_without_effect_or_beyond_what_the_platform_waits_is_refuse
     with pytest.raises(InvalidInput) as refused:
         await platform.publish("a", OPEN % written)
     assert [(problem.path, problem.code) for problem in refused.value.errors] == [("triggers[0].wait", code)]
+
+
+async def test_who_forges_a_delivery_that_was_answered_gets_nothing_of_the_answer(platform: Platform) -> None:
+    platform.secrets["gh"] = "s3cret"
+    await platform.publish("a", f"  - {{id: empurrao, type: webhook, auth: {HMAC}{SYNC}}}")
+    good = "sha256=" + hmac.new(b"s3cret", b"{}", hashlib.sha256).hexdigest()
+    answer = await platform.webhooks.receive(call(x_hub_signature_256=good, x_github_delivery="1"))
+    assert await platform.webhooks.outcome(answer) is not None
+    with pytest.raises(BadSignature):
+        await platform.webhooks.receive(call(x_hub_signature_256="sha256=00", x_github_delivery="1"))
