@@ -22,7 +22,7 @@ GROUPS = {
     "up": ("monjolo.cli.up", "Start the platform: API, orchestrator and worker in one process."),
     "flow": (
         "monjolo.cli.flow",
-        "List, apply, validate, diff, run, pause, resume, export flows; ticks, backfills; recipes.",
+        "List, apply, validate, test, diff, run, pause, resume, export flows; ticks, backfills; recipes.",
     ),
     "run": ("monjolo.cli.run", "List, show, follow, cancel and repeat runs; why one waits."),
     "module": ("monjolo.cli.module", "Write, check, test, try and list modules."),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,9 @@ from typer.testing import CliRunner, Result
 
 from monjolo.cli.flow import app
 
+from .conftest import FakePlatform
+
+Cli = Callable[..., subprocess.CompletedProcess[str]]
 ROOT = Path(__file__).parents[3]
 
 
@@ -207,6 +212,27 @@ tests:
     )
 
 
+def test_a_loop_goes_on_while_its_mocks_say_so(bench: Bench) -> None:
+    bench.passes(
+        """
+steps:
+  - id: ask
+    while:
+      if: "index == 0 || steps.look.output.more"
+      interval: 1h
+      steps: [{id: look, uses: m/look}]
+""",
+        """
+tests:
+  - name: three times, an hour apart
+    mocks: {look: {items: [{output: {more: true}}, {output: {more: true}}, {output: {more: false}}]}}
+    expect:
+      steps: {ask: succeeded, "ask[2].look": succeeded, "ask[3].look": pending}
+      assert: [run.seconds == 7200.0]
+""",
+    )
+
+
 def test_what_started_the_run_and_variables_are_given(bench: Bench) -> None:
     bench.passes(
         """
@@ -254,6 +280,7 @@ def test_a_wait_that_no_event_ends_is_told(bench: Bench) -> None:
         ("tests: []\n", "bad_length", (2, 8)),
         ("tests:\n  - name: x\n    expect: {status: done}\n", "not_a_choice", (4, 22)),
         ("tests:\n  - name: x\n    mocks: {b: {output: 1}}\n    expect: {}\n", "unknown_step", (4, 13)),
+        ("tests:\n  - name: x\n    mocks: {'a[': {output: 1}}\n    expect: {}\n", "unknown_step", (4, 13)),
         ("tests:\n  - name: x\n    mocks: {a: {}}\n    expect: {}\n", "two_things", (4, 16)),
         ("tests:\n  - name: x\n    mocks: {a: {output: 1, error: {type: E}}}\n    expect: {}\n", "two_things", (4, 16)),
         ("tests:\n  - name: x\n    expect: {steps: {b: failed}}\n", "unknown_step", (4, 22)),
@@ -313,8 +340,12 @@ def test_nothing_to_test_is_wrong_use(tmp_path: Path, missing: str) -> None:
     assert command(str(tmp_path / missing)).exit_code == 2
 
 
-def test_tests_are_no_flows_to_apply_or_to_list(bench: Bench) -> None:
-    listed = json.loads(CliRunner().invoke(app, ["recipes", "--json"]).stdout)["items"]
+def test_tests_are_no_flows_to_apply_or_to_list(bench: Bench, cli: Cli, fake: FakePlatform) -> None:
+    bench.write(ONE, "")
+    fake.answers["POST /flows/validate"] = (200, {"problems": []})
+    done = cli("flow", "validate", str(bench.folder), "--json", MONJOLO_URL=fake.url)
+    assert [item["source"] for item in json.loads(done.stdout)["items"]] == [str(bench.folder / "f.yaml")]
+    listed = json.loads(cli("flow", "recipes", "--json").stdout)["items"]
     assert listed
     assert not any(".test" in recipe["file"] for recipe in listed)
 

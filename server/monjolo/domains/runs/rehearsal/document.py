@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -35,6 +36,8 @@ ASSERT_NAMES = frozenset({"inputs", "outputs", "run", "steps"})
 _ENDS = ("succeeded", "failed", "cancelled", "skipped", "timed_out", "crashed")
 _STEP_ENDS = ("pending", *_ENDS, "unknown")
 _WAYS = ("output", "error", "event", "sequence", "items")
+
+_KEY = re.compile(r"[^\[\]]+(?:\[\d*\][^\[\]]*)*")
 
 Report = Callable[[Path, str, str], None]
 
@@ -143,7 +146,7 @@ def _check_mocks(mocks: Mapping[str, Any], path: Path, compiled: Compiled, repor
     steps = compiled.plan.steps
     known = {*steps, *compiled.step_paths, *filter(None, (uses_of(compiled, step) for step in steps))}
     for key, mock in mocks.items():
-        if path_of(key) not in known:
+        if _place_of(key) not in known:
             message = f"No step has the key, id or action `{key}`{suggestion(key, known)}."
             report((*path, key), "unknown_step", message)
         _check_mock(mock, (*path, key), report)
@@ -166,7 +169,7 @@ def _check_step(key: str, path: Path, compiled: Compiled, report: Report) -> Non
     if place is not None and "[]" in place:
         text = f"`{key}` runs once for each item; write its key, such as `{place.replace('[]', '[0]')}`."
         report(path, "ambiguous_step", text)
-    elif place is None and path_of(key) not in compiled.plan.steps:
+    elif place is None and _place_of(key) not in compiled.plan.steps:
         known = [*compiled.step_paths, *compiled.plan.steps]
         report(path, "unknown_step", f"No step has the key or id `{key}`{suggestion(key, known)}.")
     elif place is None and "[]" in key:
@@ -181,6 +184,11 @@ def _check_assert(source: str, path: Path, report: Report) -> None:
         if read[0] not in ASSERT_NAMES:
             names = ", ".join(sorted(ASSERT_NAMES))
             report(path, "unknown_name", f"`{read[0]}` is not known here; there are {names}.")
+
+
+def _place_of(key: str) -> str:
+    """The path of a key; what is none stays as it is, and so is unknown."""
+    return path_of(key) if _KEY.fullmatch(key) else key
 
 
 def source_of(expression: str | bool) -> str:
