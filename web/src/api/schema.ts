@@ -769,7 +769,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Get Backfill */
+        /**
+         * Get Backfill
+         * @description One backfill with its progress.
+         */
         get: operations["get_backfill_api_v1_flows__slug__backfills__backfill_id__get"];
         put?: never;
         post?: never;
@@ -3715,7 +3718,9 @@ export interface operations {
     repeat_api_v1_runs__run_id__repeat_post: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                "Idempotency-Key"?: string;
+            };
             path: {
                 run_id: string;
             };
@@ -3750,7 +3755,9 @@ export interface operations {
     many_api_v1_runs_bulk_post: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
