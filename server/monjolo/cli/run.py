@@ -101,8 +101,11 @@ def show(run: Run, as_json: Json = False) -> None:
 
 def _step_row(step: dict[str, Any]) -> tuple[Any, ...]:
     note = (step["error"] or {}).get("message") or step["reason"] or ""
-    if step["items"]:
-        note = f"{step['items']['begun']} of {step['items']['total']} items, {step['items']['failed']} failed {note}"
+    items = step["items"]
+    if items and items["loop"]:
+        note = f"{items['begun']} of at most {items['total']} iterations {note}"
+    elif items:
+        note = f"{items['begun']} of {items['total']} items, {items['failed']} failed {note}"
     took = terminal.lasted(step["started_at"], step["finished_at"])
     shown = Text(following.printable(note), style="dim")
     return step["key"], terminal.status(step["status"]), str(step["attempt"] or ""), took, shown

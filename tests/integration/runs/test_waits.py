@@ -234,7 +234,7 @@ async def test_ended_iterations_leave_memory_and_their_rows_can_be_read(house: H
     assert [output.get("n") for output in gave] == [0, 1, 2, 3, 4, None]
     assert [step["key"] for step in steps][:4] == ["poll[0]", "poll[0].look", "poll[1]", "poll[1].look"]
     (poll,) = await house.sqlite.read(lambda c: queries.steps_of(c, run.id, "", 100, None))
-    assert poll["items"] == {"total": 10, "begun": 6, "live": 0, "failed": 0}
+    assert poll["items"] == {"total": 10, "begun": 6, "live": 0, "failed": 0, "loop": True}
 
 
 async def test_a_run_read_back_from_its_rows_reads_no_ended_iteration(house: House) -> None:

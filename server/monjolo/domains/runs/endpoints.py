@@ -232,7 +232,7 @@ def _reading(routes: APIRouter, blobs: Blobs, database: Database) -> None:
     ) -> Response:
         """The steps that have begun, with `attempts=true` each with its attempts.
 
-        Items of a `for_each` are listed with `items_of=its key`.
+        Items of a `for_each` or `while` are listed with `items_of=its key`.
         """
         key = page.key(str)
         after = "" if key is None else str(key[0])

@@ -24,6 +24,7 @@ _COMPARED = (
     ("to", "created_at", "<"),
 )
 COUNTED = 1_000  # those before a waiting one are counted so far
+_ITEMS = ("total", "begun", "live", "failed")  # of a `while` (`loop`), `total` is how many there may be
 ENDED = ("succeeded", "failed", "cancelled", "skipped", "timed_out", "crashed")
 
 
@@ -141,7 +142,7 @@ def _step(row: Any) -> dict[str, Any]:
         "output": None if output is None or len(output) > STEP_OUTPUT_LIMIT else json.loads(output),
         "output_bytes": None if output is None else len(output),
         "error": None if row["error"] is None else json.loads(row["error"]),
-        "items": None if fan is None else {"total": fan[0], "begun": fan[1], "live": fan[2], "failed": fan[3]},
+        "items": None if fan is None else {**dict(zip(_ITEMS, fan, strict=False)), "loop": "loop" in state},
         "case": state.get("case"),
         "child_run": state.get("child"),
         "reused": row["reason"] == "reused",

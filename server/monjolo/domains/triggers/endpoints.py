@@ -45,7 +45,7 @@ def router(
 
     @routes.post("/events", status_code=202)
     async def post_event(body: schemas.EventInput, who: EventWriter) -> schemas.EventView:
-        """Tell the platform that something happened; flows with a trigger for its type start."""
+        """Tell the platform that something happened; flows with a trigger for its type start, steps that wait go on."""
         id_, duplicate = await events.post(who.workspace_id, body.type, body.data, id_=body.id, actor=who.user_id)
         return schemas.EventView(id=id_, duplicate=duplicate)
 
