@@ -42,6 +42,28 @@ async def test_a_late_report_changes_nothing_that_ended(house: House) -> None:
     assert await house.status_of(run.id, "a") == "cancelled"
 
 
+@pytest.mark.parametrize("forced", [True, False])
+@pytest.mark.parametrize(("delivery", "status"), [("at_least_once", "cancelled"), ("at_most_once", "unknown")])
+async def test_an_attempt_that_never_said_it_stopped_ends_with_its_step(
+    house: House, forced: bool, delivery: str, status: str
+) -> None:
+    await house.publish("f", ONE.replace("{id: a,", f"{{id: a, delivery: {delivery},"))
+    run = await house.begin("f")
+    task = await house.task()
+    await house.report(house.started(task), house.claim(task))
+    await house.cancel(run.id)
+    if forced:
+        await house.cancel(run.id, force=True)
+    else:
+        house.move(16)
+    assert (await house.ended(run.id))["status"] in ("cancelled", "failed")
+    assert await house.status_of(run.id, "a") == status
+    [attempt] = await house.rows("SELECT status, worker, finished_at FROM attempts WHERE run_id = ?", run.id)
+    assert (attempt["status"], attempt["worker"], attempt["finished_at"]) == (status, "w1", house.clock.now())
+    await house.finish(task, "late")
+    assert (await house.rows("SELECT status FROM attempts WHERE run_id = ?", run.id)) == [{"status": status}]
+
+
 async def test_a_report_with_an_old_token_changes_nothing(house: House) -> None:
     await house.publish("f", ONE)
     run = await house.begin("f")

@@ -26,7 +26,7 @@ from monjolo.domains.runs.leases import Leases
 from monjolo.domains.runs.logs import Chunk, LogStore, chunk_of
 from monjolo.domains.runs.logs import insert as insert_logs
 from monjolo.domains.runs.models import Entry, NewRun, ParentStep, PreparedRun
-from monjolo.domains.runs.records import note_fact
+from monjolo.domains.runs.records import note_cut_short, note_fact
 from monjolo.engine import commands as orders
 from monjolo.engine import events as facts
 from monjolo.engine import graph
@@ -225,6 +225,8 @@ class Advance:
             return []
         self._note_duration(entry, fact.report)
         note_fact(changes, fact.event, fact.report, self._leases, self._clock.now())
+        if isinstance(fact.event, facts.TimerFired | facts.CancelRequested):
+            note_cut_short(changes, decision, fact.event.at)
         evolve(entry.state, decision)
         changes.add(decision, fact.event.at)
         children, changes.children = changes.children, []

@@ -6,7 +6,10 @@ from monjolo.domains.runs import codec
 from monjolo.domains.runs.changes import Changes
 from monjolo.domains.runs.leases import Leases
 from monjolo.engine import events as facts
-from monjolo.engine.types import StepState
+from monjolo.engine import graph
+from monjolo.engine.draft import Decision
+from monjolo.engine.transitions import STEP_ENDED
+from monjolo.engine.types import StepState, StepStatus
 from monjolo.kit import json
 from monjolo_sdk.wire import Claim, Finished, Report, Started
 
@@ -32,6 +35,17 @@ def note_fact(changes: Changes, event: facts.Event, report: Report | None, lease
             _note_attempt(changes, key, token, "crashed", None, None, event.at, None)
         case _:
             pass
+
+
+def note_cut_short(changes: Changes, decision: Decision, at: int) -> None:
+    """Called with the state before the decision: attempts end with steps that end without a word of their worker."""
+    for key, new in decision.steps.items():
+        old = changes.entry.state.steps.get(key)
+        if old is None or old.status is not StepStatus.RUNNING or new.status not in STEP_ENDED:
+            continue
+        if changes.entry.state.plan.steps[graph.path_of(key)].action is not None:
+            error = codec.dump_or_none(codec.error_to_json(new.error))
+            _note_attempt(changes, key, old.token, str(new.status), None, None, at, error)
 
 
 def _note_attempt(

@@ -441,6 +441,10 @@ def end_by_force(connection: Connection, run_id: str, error: str | None, at: int
         "WHERE run_id = ? AND finished_at IS NULL AND status <> 'pending'",
         (at, run_id),
     )
+    connection.execute(
+        "UPDATE attempts SET status = 'crashed', finished_at = ? WHERE run_id = ? AND finished_at IS NULL",
+        (at, run_id),
+    )
     connection.execute("DELETE FROM tasks WHERE run_id = ?", (run_id,))
     connection.execute("DELETE FROM timers WHERE run_id = ?", (run_id,))
     connection.execute("DELETE FROM event_waits WHERE run_id = ?", (run_id,))
