@@ -11,6 +11,18 @@ def one_step(slug: str, action: str) -> Document:
     return _flow(slug, [{"id": "only", "uses": f"bench/{action}"}])
 
 
+def computation(slug: str) -> Document:
+    names = {"lines": "integer", "spins": "integer", "loud": "boolean"}
+    given = {name: f"${{{{ inputs.{name} }}}}" for name in names}
+    properties = {name: {"type": kind} for name, kind in names.items()}
+    step = {"id": "only", "uses": "bench/compute", "with": given}
+    return _flow(slug, [step], {"type": "object", "properties": properties, "required": list(names)})
+
+
+def scheduled(slug: str, action: str, cron: str) -> Document:
+    return one_step(slug, action) | {"triggers": [{"id": "clock", "type": "schedule", "cron": cron}]}
+
+
 def sequence(slug: str, steps: int, n: int) -> Document:
     return _flow(slug, [{"id": f"s{i}", "uses": "bench/fib", "with": {"n": n}} for i in range(steps)])
 

@@ -28,7 +28,7 @@ class Metric:
     unit: str
     ratio: float | None
     load: float  # the load average when it was measured
-    goal: str  # as docs/reference/benchmarks.md says it
+    goal: str  # as docs/reference/benchmarks.md says it; empty: none was set
     met: bool
     rounds: dict[str, list[float]] = field(default_factory=dict)
 
@@ -50,7 +50,12 @@ class Goal:
 
 
 def metric(
-    bench: str, unit: str, goal: Goal, ours: Sequence[float], peer: str | None = None, theirs: Sequence[float] = ()
+    bench: str,
+    unit: str,
+    goal: Goal | None,
+    ours: Sequence[float],
+    peer: str | None = None,
+    theirs: Sequence[float] = (),
 ) -> Metric:
     """Of the values of all rounds: the medians."""
     own = statistics.median(ours)
@@ -65,8 +70,8 @@ def metric(
         unit,
         None if ratio is None else _short(ratio),
         round(os.getloadavg()[0], 2),
-        goal.says(unit),
-        goal.met(own, ratio),
+        goal.says(unit) if goal else "",
+        goal.met(own, ratio) if goal else True,
         rounds,
     )
 
@@ -90,8 +95,11 @@ def say(text: str) -> None:
     sys.stderr.flush()
 
 
-def store(bench: str, metrics: Sequence[Metric]) -> Path:
-    """benchmarks/results/<date>-<bench>.json, with what is needed to judge and to repeat it."""
+def store(bench: str, metrics: Sequence[Metric], absent: dict[str, str] | None = None) -> Path:
+    """benchmarks/results/<date>-<bench>.json, with what is needed to judge and to repeat it.
+
+    `absent`: the peers that could not be measured here, and why.
+    """
     now = datetime.datetime.now(datetime.UTC)
     result = {
         "bench": bench,
@@ -100,6 +108,7 @@ def store(bench: str, metrics: Sequence[Metric]) -> Path:
         "machine": machine(),
         "command": f"make bench NAME={bench}",
         "metrics": [asdict(one) for one in metrics],
+        "absent": absent or {},
     }
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{now:%Y-%m-%d}-{bench}.json"

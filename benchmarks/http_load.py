@@ -60,10 +60,11 @@ class Connection(asyncio.Protocol):
 
 
 class Api:
-    """The platform's API over raw connections."""
+    """An HTTP API over raw connections: the platform's, or a peer's with headers of its own."""
 
-    def __init__(self, port: int, token: str) -> None:
-        self._port, self._token = port, token
+    def __init__(self, port: int, token: str = "", headers: dict[str, str] | None = None) -> None:
+        self._port = port
+        self._headers = {"authorization": f"Bearer {token}"} if headers is None else headers
 
     async def connect(self) -> Connection:
         _, connection = await asyncio.get_running_loop().create_connection(Connection, "127.0.0.1", self._port)
@@ -71,8 +72,9 @@ class Api:
 
     def request(self, method: str, path: str, body: Any = None) -> bytes:
         content = b"" if body is None else json.dumps(body).encode()
+        headers = "".join(f"{name}: {value}\r\n" for name, value in self._headers.items())
         head = (
-            f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{self._port}\r\nAuthorization: Bearer {self._token}\r\n"
+            f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{self._port}\r\n{headers}"
             f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
         )
         return head.encode() + content
@@ -136,15 +138,39 @@ async def probe(api: Api, order: dict[str, Any]) -> dict[str, Any]:
     return {"sent": sent, **percentiles(took)}
 
 
+async def ask(api: Api, order: dict[str, Any]) -> dict[str, Any]:
+    """`count` requests over `connections`, the given ones (method, path, body) in turn."""
+    requests = [api.request(*one) for one in order["requests"]]
+    connections = [await api.connect() for _ in range(order["connections"])]
+    left = collections.deque(range(order["count"]))
+    took: list[float] = []
+
+    async def send(connection: Connection) -> None:
+        while left:
+            request = requests[left.popleft() % len(requests)]
+            began = time.perf_counter()
+            status, answer = await connection.ask(request)
+            took.append(time.perf_counter() - began)
+            if status >= 400:
+                raise RuntimeError(f"{request[:100]!r}: {status} {answer[:500]!r}")
+
+    began = time.perf_counter()
+    await asyncio.gather(*(send(connection) for connection in connections))
+    return {"per_second": order["count"] / (time.perf_counter() - began), **percentiles(took)}
+
+
 def percentiles(took: list[float]) -> dict[str, float]:
     """p50 and p99 in milliseconds."""
     ordered = sorted(took)
     return {"p50_ms": ordered[len(ordered) // 2] * 1000, "p99_ms": ordered[int(len(ordered) * 0.99)] * 1000}
 
 
+KINDS = {"submit": submit, "probe": probe, "ask": ask}
+
+
 async def main(order: dict[str, Any]) -> dict[str, Any]:
-    api = Api(order["port"], order["token"])
-    return await (submit if order["kind"] == "submit" else probe)(api, order)
+    api = Api(order["port"], order.get("token", ""), order.get("headers"))
+    return await KINDS[order["kind"]](api, order)
 
 
 if __name__ == "__main__":

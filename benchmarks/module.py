@@ -34,3 +34,16 @@ def now() -> float:
 def fib(n: int) -> int:
     """The n-th Fibonacci number, the slow way."""
     return _fib(n)
+
+
+@module.action(effects="read")
+def compute(lines: int, spins: int, loud: bool) -> int:
+    """`lines` times `spins` turns of arithmetic; when `loud` with a printed line after each."""
+    value = 0
+    for line in range(lines):
+        for turn in range(spins):
+            value += turn ^ line
+        said = f"line {line} of a computation that tells how far it is"
+        if loud:
+            print(said)
+    return value

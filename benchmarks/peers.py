@@ -10,9 +10,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol, Self, TypeVar
+
+from benchmarks.harness import say
 
 HERE = Path(__file__).parent
 PEERS = HERE / ".peers"
@@ -25,23 +29,69 @@ class PeerMissing(Exception):
     """What the peer needs on this machine is not there; says what."""
 
 
-def environment_of(name: str, requirement: str) -> Path:
+ABSENT: dict[str, str] = {}  # peers that could not be had here, and why
+
+
+class Peer(Protocol):
+    """What every peer is; what it can do besides, its class says."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None: ...
+
+
+P = TypeVar("P", bound=Peer)
+
+
+@contextmanager
+def absent(name: str, make: Callable[[], P]) -> Iterator[P | None]:
+    """The peer at work, or None when this machine cannot have it: then the result says why."""
+    with ExitStack() as stack:
+        peer: P | None = None
+        try:
+            made = make()
+            stack.enter_context(made)
+            peer = made
+        except (PeerMissing, OSError, RuntimeError, subprocess.SubprocessError) as error:
+            ABSENT[name] = str(error)
+            say(f"  {name} is not here: {error}")
+        yield peer
+
+
+def need_rabbitmq(name: str) -> None:
+    try:
+        socket.create_connection(RABBITMQ, timeout=2).close()
+    except OSError as error:
+        raise PeerMissing(f"{name} needs RabbitMQ on 127.0.0.1:5672 (apt-get install rabbitmq-server)") from error
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def environment_of(name: str, *requirements: str) -> Path:
     """The peer's Python. Installed with uv when it is not there."""
     python = PEERS / name / "bin" / "python"
     mark = PEERS / name / ".installed"
+    requirement = " ".join(requirements)
     if not mark.exists() or mark.read_text() != requirement:
         uv = shutil.which("uv", path=f"{Path(sys.executable).parent}:{HERE.parent / '.tools/bin'}:{os.environ['PATH']}")
         if uv is None:
             raise PeerMissing("uv is needed to install the peers; `make setup` brings it")
         subprocess.run([uv, "venv", "-q", "--clear", "--python", sys.executable, str(PEERS / name)], check=True)
-        subprocess.run([uv, "pip", "install", "-q", "--python", str(python), requirement], check=True)
+        subprocess.run([uv, "pip", "install", "-q", "--python", str(python), *requirements], check=True)
         mark.write_text(requirement)
     return python
 
 
-class _Peer:
-    def __init__(self, name: str, requirement: str) -> None:
-        self._python = environment_of(name, requirement)
+class Installed:
+    """A Python peer with its environment, a folder, and programs that drive it."""
+
+    def __init__(self, name: str, *requirements: str) -> None:
+        self._python = environment_of(name, *requirements)
         self._folder = tempfile.TemporaryDirectory(prefix=f"monjolo-bench-{name}-")
         self.folder = Path(self._folder.name)
         self.environment = {**os.environ, "BENCH_FOLDER": str(self.folder), "BENCH_QUEUE": f"bench-{os.getpid()}"}
@@ -57,16 +107,13 @@ class _Peer:
         return result
 
 
-class Celery(_Peer):
+class Celery(Installed):
     """A worker of two processes with Celery's defaults, on RabbitMQ. `with Celery() as celery:` runs it."""
 
     name = "celery"
 
     def __init__(self) -> None:
-        try:
-            socket.create_connection(RABBITMQ, timeout=2).close()
-        except OSError as error:
-            raise PeerMissing("Celery needs RabbitMQ on 127.0.0.1:5672 (apt-get install rabbitmq-server)") from error
+        need_rabbitmq("celery")
         super().__init__("celery", CELERY)
         self._worker: subprocess.Popen[bytes] | None = None
 
@@ -108,6 +155,22 @@ class Celery(_Peer):
             self._worker.terminate()
             self._worker.wait(30)
 
+    def begin_beat(self, schedules: int, minutes: str) -> subprocess.Popen[bytes]:
+        """The peer's clock, with that many schedules due in the same minutes; its tasks go to the worker."""
+        told = {"BENCH_SCHEDULES": str(schedules), "BENCH_MINUTES": minutes}
+        command = [str(self._python), "-m", "celery", "-A", "celery_tasks", "--workdir", str(PROGRAMS), "beat"]
+        return subprocess.Popen(
+            [*command, "-s", str(self.folder / "beat")], env=self.environment | told, cwd=self.folder,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    def ticks(self) -> list[float]:
+        """Of each task the clock began since the last call: how long after the full minute, in order."""
+        stamps = self.folder / "stamps"
+        found = sorted(float(line) for line in stamps.read_text().splitlines()) if stamps.exists() else []
+        stamps.unlink(missing_ok=True)
+        return found
+
     def throughput(self, count: int) -> float:
         """Tasks a second, produced and consumed at once."""
         return count / float(self._drive("celery_drive.py", {"kind": "throughput", "count": count})["seconds"])
@@ -120,7 +183,7 @@ class Celery(_Peer):
         return float(self._drive("celery_drive.py", {"kind": "sequence", "steps": steps, "n": n})["seconds"])
 
 
-class Dbos(_Peer):
+class Dbos(Installed):
     """Workflows in one process on SQLite."""
 
     name = "dbos"

@@ -24,9 +24,11 @@ PATIENCE_SECONDS = 60.0
 class Platform:
     """`with Platform() as platform:` starts it and, at the end, stops it and removes its data."""
 
-    def __init__(self, port: int = PORT, *, start: bool = True) -> None:
+    def __init__(self, port: int = PORT, *, start: bool = True, settings: dict[str, str] | None = None) -> None:
+        """`settings`: environment variables besides the usual ones."""
         self.port = port
         self._start = start
+        self._settings = settings or {}
         self._folder = tempfile.TemporaryDirectory(prefix="monjolo-bench-")
         self.data = Path(self._folder.name) / "data"
         self._process: subprocess.Popen[bytes] | None = None
@@ -60,7 +62,7 @@ class Platform:
         began = time.perf_counter()
         with (Path(self._folder.name) / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [*command, "--port", str(self.port)], env=inherited | settings, stdout=log, stderr=log
+                [*command, "--port", str(self.port)], env=inherited | settings | self._settings, stdout=log, stderr=log
             )
         while time.perf_counter() - began < PATIENCE_SECONDS:
             if self._process.poll() is not None:
@@ -87,15 +89,18 @@ class Platform:
             return False
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
+        text = self.text(path, method, body)
+        return json.loads(text) if text else None
+
+    def text(self, path: str, method: str = "GET", body: Any = None) -> str:
         content = None if body is None else json.dumps(body).encode()
         headers = {"authorization": f"Bearer {self.token}", "content-type": "application/json"}
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", content, headers, method=method)
         try:
             with urllib.request.urlopen(request, timeout=400) as answer:
-                text = answer.read()
+                return str(answer.read(), "utf-8")
         except urllib.error.HTTPError as error:
             raise RuntimeError(f"{method} {path}: {error.code} {error.read()[:500]!r}") from error
-        return json.loads(text) if text else None
 
     def publish(self, document: documents.Document) -> None:
         """The module may need a moment to be live."""
@@ -127,13 +132,18 @@ class Platform:
         return finish_load(process)
 
     def begin_load(self, **order: Any) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, str(HERE / "http_load.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        assert process.stdin is not None
-        process.stdin.write(json.dumps({"port": self.port, "token": self.token, **order}))
-        process.stdin.close()
-        return process
+        return begin_load(port=self.port, token=self.token, **order)
+
+
+def begin_load(**order: Any) -> subprocess.Popen[str]:
+    """The load generator at work; `finish_load` has its result."""
+    process = subprocess.Popen(
+        [sys.executable, str(HERE / "http_load.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdin is not None
+    process.stdin.write(json.dumps(order))
+    process.stdin.close()
+    return process
 
 
 def finish_load(process: subprocess.Popen[str]) -> dict[str, Any]:

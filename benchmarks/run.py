@@ -1,4 +1,4 @@
-"""`python -m benchmarks.run [NAME …]`: throughput, latency, fanout, sequence, footprint; all without a name.
+"""`python -m benchmarks.run [NAME …]`: the benchmarks named, or all of them.
 
 Prints one JSON line a metric, writes benchmarks/results/, and ends with 1 when a goal is not met.
 """
@@ -11,10 +11,22 @@ import signal
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 
-from benchmarks.benches import fanout, footprint, latency, sequence, throughput
+from benchmarks.benches import (
+    api_list,
+    beside,
+    fanout,
+    footprint,
+    growth,
+    latency,
+    logs,
+    schedules,
+    sequence,
+    throughput,
+)
 from benchmarks.harness import Metric, say, store
-from benchmarks.peers import PeerMissing
+from benchmarks.peers import ABSENT, PeerMissing
 
 BENCHES: dict[str, Callable[[], list[Metric]]] = {
     "throughput": throughput.measure,
@@ -22,6 +34,11 @@ BENCHES: dict[str, Callable[[], list[Metric]]] = {
     "fanout": fanout.measure,
     "sequence": sequence.measure,
     "footprint": footprint.measure,
+    "schedules": schedules.measure,
+    "growth": growth.measure,
+    "api_list": api_list.measure,
+    "logs": logs.measure,
+    **{name: partial(beside.measure, name) for name in beside.PEERS},
 }
 
 
@@ -36,6 +53,7 @@ def main() -> int:
     missed = 0
     for name in names:
         say(f"{name}:")
+        ABSENT.clear()
         try:
             metrics = BENCHES[name]()
         except PeerMissing as error:
@@ -46,7 +64,7 @@ def main() -> int:
             del line["rounds"]
             print(json.dumps(line), flush=True)
             missed += not one.met
-        say(f"  {store(name, metrics)}")
+        say(f"  {store(name, metrics, ABSENT)}")
     return 1 if missed else 0
 
 

@@ -21,10 +21,10 @@ def measure() -> list[Metric]:
     with Platform() as ours, Celery() as celery, Dbos() as dbos:
         for flow, action in (("stamp", "now"), ("probe", "nothing"), ("load", "nothing")):
             ours.publish(documents.one_step(flow, action))
-        _first_lines(ours)
+        first_lines(ours)
         celery.latency(50, PAUSE)
         for number in range(ROUNDS):
-            _add(found, "first", _first_lines(ours))
+            _add(found, "first", first_lines(ours))
             _add(found, "celery", celery.latency(SAMPLES, PAUSE))
             _add(found, "dbos", dbos.latency(DBOS_SAMPLES, PAUSE))
             _add(found, "busy", _busy(ours))
@@ -46,7 +46,7 @@ def _add(found: Values, name: str, measured: dict[str, Any]) -> None:
             found.setdefault(f"{name}_{key.removesuffix('_ms')}", []).append(float(value))
 
 
-def _first_lines(ours: Platform) -> dict[str, float]:
+def first_lines(ours: Platform) -> dict[str, float]:
     """POST to first line, by the step's own clock, which is this machine's."""
     done = ours.load(kind="probe", flow="stamp", count=SAMPLES, pause=PAUSE)
     late = sorted(_output(ours, run) - sent for run, sent in done["sent"])

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from billiard import current_process
 from celery import Celery
+from celery.schedules import crontab
 
 FOLDER = Path(os.environ["BENCH_FOLDER"])
 COUNTS, STAMPS = FOLDER / "counts", FOLDER / "stamps"
@@ -18,6 +19,10 @@ PLACES = 64  # one counter for each child, so that none is shared
 app = Celery("bench", broker=os.environ.get("BENCH_BROKER", "amqp://guest:guest@127.0.0.1:5672//"))
 app.conf.task_default_queue = os.environ["BENCH_QUEUE"]
 app.conf.task_ignore_result = True
+app.conf.beat_schedule = {
+    f"schedule-{number}": {"task": "celery_tasks.tick", "schedule": crontab(minute=os.environ["BENCH_MINUTES"])}
+    for number in range(int(os.environ.get("BENCH_SCHEDULES", "0")))
+}
 
 
 def counters() -> mmap.mmap:
@@ -52,6 +57,15 @@ def nothing() -> None:
 def stamp(sent: float) -> None:
     """How long after `sent` the first line ran."""
     late = time.time() - sent
+    with STAMPS.open("a") as file:
+        file.write(f"{late}\n")
+    _count()
+
+
+@app.task
+def tick() -> None:
+    """How long after the full minute its first line ran."""
+    late = time.time() % 60
     with STAMPS.open("a") as file:
         file.write(f"{late}\n")
     _count()
