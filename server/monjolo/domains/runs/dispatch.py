@@ -20,7 +20,7 @@ from monjolo.domains.flows.service import FlowsService
 from monjolo.domains.runs import repository
 from monjolo.domains.runs.restored import InDoubt
 from monjolo.engine import graph
-from monjolo.engine.admission import queue_at
+from monjolo.engine.admission import Head, whose_turn
 from monjolo.kit import json
 from monjolo.kit.errors import MonjoloError, Unavailable
 from monjolo.kit.ids import new_id
@@ -34,7 +34,6 @@ TASKS_PER_MESSAGE = 32
 SHORT = 100 * MILLISECOND
 _REMEMBERED = 100
 _EARLY = 10_000
-_FOREVER = 2**62
 _TROUBLE_SECONDS = 1.0
 
 TaskName = tuple[str, str, int]  # run id, key, token
@@ -342,12 +341,7 @@ def _next_round(connection: Connection, group: str, turn: str, room: int, now: i
         heads = repository.ready_flows(connection, group)
         if not heads:
             return rows, False, turn
-        first = max(heads, key=lambda head: head["priority"])
-        until = queue_at(first["priority"], now)
-        if first["queue_at"] > until:  # the clock was put back
-            until = _FOREVER
-        flows = [head["flow_id"] for head in heads if head["queue_at"] <= until]
-        flows = [flow for flow in flows if flow > turn] + [flow for flow in flows if flow <= turn]
+        flows, until = whose_turn([Head(*head) for head in heads], turn, now)
         found, turn = _shares(connection, group, flows, turn, until, room - len(rows), now)
         rows += found
     return rows, True, turn
