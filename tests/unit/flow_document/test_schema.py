@@ -43,7 +43,7 @@ def test_the_schema_takes_a_right_document(change):
         {"steps": []},
         {"steps": [{"uses": "core/log"}]},
         {"steps": [STEP | {"while": {}}]},
-        {"priority": 1},
+        {"priority": 101},
         {"timeout": 30},
         {"schema": "v2"},
         {"triggers": [{"id": "a", "type": "poll"}]},

@@ -96,7 +96,7 @@ def test_a_right_document_has_no_problem(catalogue):
     assert validate(HEAD + textwrap.dedent(text), catalogue) == []
 
 
-@pytest.mark.parametrize("key", ["priority", "runs_on", "nope", "trigger", "env"])
+@pytest.mark.parametrize("key", ["runs_on", "nope", "trigger", "env"])
 def test_an_unknown_key_is_refused_by_name(catalogue, key):
     assert problems(catalogue, OK + f"{key}: 1\n") == [("unknown_key", key)]
 
@@ -108,9 +108,15 @@ def test_an_unknown_key_of_a_step_is_refused_by_name(catalogue, key):
     assert key in found[0].message
 
 
-@pytest.mark.parametrize("key", ["max_queued", "coalesce"])
-def test_an_unknown_key_of_concurrency_is_refused_by_name(catalogue, key):
-    assert problems(catalogue, OK + f"concurrency: {{limit: 1, {key}: 1}}\n") == [("unknown_key", f"concurrency.{key}")]
+@pytest.mark.parametrize("on_limit", ["skip", "fail", "cancel_running"])
+@pytest.mark.parametrize("key", ["max_queued: 1", "coalesce: newest"])
+def test_what_bounds_a_queue_is_refused_where_none_forms(catalogue, on_limit, key):
+    bounded = f"{{limit: 1, on_limit: {on_limit}, {key}}}"
+    place = f"concurrency.{key.partition(':')[0]}"
+    assert problems(catalogue, OK + f"concurrency: {bounded}\n") == [("no_effect", place)]
+    step = f"steps: [{{id: a, uses: core/log, with: {{message: hi}}, concurrency: {bounded}}}]\n"
+    assert problems(catalogue, step) == [("no_effect", f"steps[0].{place}")]
+    assert problems(catalogue, OK + f"concurrency: {{limit: 1, {key}}}\n") == []
 
 
 def test_a_key_that_is_nearly_right_is_suggested(catalogue):
