@@ -35,7 +35,7 @@ test: $(READY) web check  ## everything CI runs
 chaos: $(READY)  ## kill the platform while it works and count what is lost: SCALE=0.1 SEED=… ONLY=kills
 	@SCALE=$(SCALE) SEED=$(SEED) ONLY=$(ONLY) scripts/chaos.sh
 
-bench: $(READY)  ## measure against Celery and DBOS on this machine: NAME=throughput for one
+bench: $(READY)  ## measure against other systems on this machine: NAME=throughput for one
 	@scripts/bench.sh $(NAME)
 
 simulate: $(READY)  ## explore N worlds from SEED on, with faults: make simulate N=100000 SEED=0

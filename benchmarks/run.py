@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
@@ -50,22 +51,27 @@ def main() -> int:
     if unknown:
         parser.error(f"there is no benchmark {unknown[0]}; there are {', '.join(BENCHES)}")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is stopped
-    missed = 0
+    missed = cannot = 0
     for name in names:
         say(f"{name}:")
         ABSENT.clear()
         try:
             metrics = BENCHES[name]()
         except PeerMissing as error:
-            say(str(error))
-            return 2
+            say(f"  {error}")
+            cannot += 1
+            continue
+        except (RuntimeError, OSError, subprocess.SubprocessError) as error:  # the others are measured all the same
+            say(f"  {name} failed: {error}")
+            missed += 1
+            continue
         for one in metrics:
             line = asdict(one)
             del line["rounds"]
             print(json.dumps(line), flush=True)
             missed += not one.met
         say(f"  {store(name, metrics, ABSENT)}")
-    return 1 if missed else 0
+    return 1 if missed else 2 if cannot else 0
 
 
 if __name__ == "__main__":

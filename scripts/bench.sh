@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Our figures beside Celery's and DBOS's, measured in turn. Names: throughput latency fanout sequence footprint.
+# Our figures beside the peers', measured in turn. Names: see docs/reference/benchmarks.md; all without one.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 exec .venv/bin/python -m benchmarks.run "$@"

@@ -17,22 +17,32 @@ _BETWEEN = re.compile(r"(<!-- figures: begin -->\n).*?(<!-- figures: end -->)", 
 # Per page: the columns; what stands where there is no peer, no figure; the line below; met and not met.
 _WORDS: dict[str, dict[str, Any]] = {
     "README.md": {
-        "columns": ("What was measured", "Monjolo", "Peer", "Ratio", "Goal"),
+        "columns": ("What was measured", "Monjolo", "Peer", "Ratio", "Goal", "Command"),
         "none": "No figures have been recorded for this version yet.\n",
         "on": "Measured on {machine}; load average {load}; commits {commits}.",
+        "absent": "Not measured here: {peers}.",
         "met": "met",
         "missed": "not met",
     },
     "README.pt-BR.md": {
-        "columns": ("O que foi medido", "Monjolo", "Outro", "Razão", "Meta"),
+        "columns": ("O que foi medido", "Monjolo", "Outro", "Razão", "Meta", "Comando"),
         "none": "Ainda não há números gravados para esta versão.\n",
         "on": "Medido em {machine}; carga média {load}; commits {commits}.",
+        "absent": "Sem medição aqui: {peers}.",
         "met": "alcançada",
         "missed": "não alcançada",
     },
 }
 _UNITS = {"us": "µs"}
-_PEERS = {"celery": "Celery", "dbos": "DBOS", "bare": "bare function"}
+_PEERS = {
+    "celery": "Celery",
+    "dbos": "DBOS",
+    "bare": "bare function",
+    "dramatiq": "Dramatiq",
+    "taskiq": "Taskiq",
+    "procrastinate": "Procrastinate",
+    "prefect": "Prefect",
+}
 
 
 def main(arguments: list[str]) -> int:
@@ -79,10 +89,14 @@ def figures_of(results: list[dict[str, Any]], words: dict[str, Any]) -> str:
         load=f"{loads[0]:g}" if len(loads) == 1 else f"{loads[0]:g}–{loads[-1]:g}",
         commits=", ".join(sorted({result["commit"].removesuffix("-dirty") for result in results})),
     )
-    return table(words["columns"], [_row(metric, words) for metric in metrics]) + f"\n{where}\n"
+    rows = [_row(metric, f"`{result['command']}`", words) for result in results for metric in result["metrics"]]
+    absent = {peer: why for result in results for peer, why in result.get("absent", {}).items()}
+    if absent:
+        where += " " + words["absent"].format(peers="; ".join(f"{peer} ({why})" for peer, why in absent.items()))
+    return table(words["columns"], rows) + f"\n{where}\n"
 
 
-def _row(metric: dict[str, Any], words: dict[str, Any]) -> tuple[str, ...]:
+def _row(metric: dict[str, Any], command: str, words: dict[str, Any]) -> tuple[str, ...]:
     unit, peer = _UNITS.get(metric["unit"], metric["unit"]), metric["peer"]
     goal = metric["goal"].replace(">=", "≥").replace("<=", "≤").replace(" x", " ×")
     return (
@@ -90,7 +104,8 @@ def _row(metric: dict[str, Any], words: dict[str, Any]) -> tuple[str, ...]:
         f"{_figure(metric['ours'])} {unit}",
         f"{_PEERS.get(peer, peer)}: {_figure(metric['peer_value'])} {unit}" if peer else "",
         "" if metric["ratio"] is None else f"{metric['ratio']:.2f} ×",
-        f"{goal}, {words['met'] if metric['met'] else words['missed']}",
+        f"{goal}, {words['met'] if metric['met'] else words['missed']}" if goal else "",
+        command,
     )
 
 
