@@ -224,11 +224,13 @@ def test_what_does_not_agree_is_not_put_in_place(source: Path, tmp_path: Path, s
     assert not (tmp_path / "back").exists()
 
 
-def test_an_archive_that_changes_after_it_was_verified_leaves_no_wrong_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize("other", [(tarfile.TarInfo("good"), b"EVIL"), entry("good", LINK, "/etc"), entry("bad")])
+def test_an_archive_that_changes_after_it_was_verified_leaves_no_wrong_file(
+    tmp_path: Path, other: tuple[tarfile.TarInfo, bytes]
+) -> None:
     archive = Path(forged(tmp_path / "out", [entry("good")]))
     manifest = manifest_beside(archive)
-    other = forged(tmp_path / "other", [(tarfile.TarInfo("good"), b"EVIL")])
-    archive.write_bytes(Path(other).read_bytes())
+    archive.write_bytes(Path(forged(tmp_path / "other", [other])).read_bytes())
     chosen = restoring.choose(manifest, None, compile_patterns([]))
     order = restoring.Order(tmp_path / "back", chosen, "always", False, False)
     with pytest.raises(VerificationFailed, match="changed while it was read"):

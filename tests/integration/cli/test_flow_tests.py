@@ -76,7 +76,7 @@ tests:
         ("{outputs: {n: 8}}", ("outputs.n", "8", "7")),
         ("{outputs: {n: 7, m: 1}}", ("outputs.m", "1", "nothing")),
         ("{outputs: {}}", ("outputs.n", "nothing", "7")),
-        ("{outputs: {n: true}}", ("outputs.n", "true", "7")),
+        ("{steps: {a: {inputs: {n: true}}}}", ("steps.a.inputs.n", "true", "1")),
         ("{steps: {a: failed}}", ("steps.a status", '"failed"', '"succeeded"')),
         ("{steps: {a: {inputs: {n: 2}}}}", ("steps.a.inputs.n", "2", "1")),
         ("{steps: {a: {attempts: 2}}}", ("steps.a.attempts", "2", "1")),
