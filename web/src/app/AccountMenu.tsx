@@ -40,8 +40,9 @@ export function AccountMenu() {
   }, [open]);
   return (
     <div className="account" ref={own}>
-      <button type="button" className="ava" aria-expanded={open} aria-label={`${t('account.menu')}: ${name}`} onClick={() => setOpen(!open)}>
-        {initials(name) || <Icon name="user" small />}
+      <button type="button" className="ava" aria-expanded={open} onClick={() => setOpen(!open)}>
+        <span className="sr">{`${t('account.menu')}: ${name}`}</span>
+        <span aria-hidden="true">{initials(name) || <Icon name="user" small />}</span>
       </button>
       {open && (
         <div className="popover">

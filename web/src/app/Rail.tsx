@@ -37,7 +37,7 @@ export function Rail({ slim, open, onClose }: Props) {
         </Link>
         <div className="nav">
           {NAV.map((item) => (
-            <Link key={item.to} to={item.to} activeOptions={{ exact: item.to === '/' }} title={t(item.label)} onClick={onClose}>
+            <Link key={item.to} to={item.to} activeOptions={{ exact: item.to === '/', includeSearch: false }} title={t(item.label)} onClick={onClose}>
               <Icon name={item.icon} />
               <span className="lb">{t(item.label)}</span>
             </Link>

@@ -26,10 +26,10 @@ export function TopBar({ crumbs, onMenu }: { crumbs: Crumb[]; onMenu: () => void
           </Fragment>
         ))}
       </div>
-      <button type="button" className="find" aria-label={t('palette.label')} onClick={() => openPalette('all')}>
+      <button type="button" className="find" onClick={() => openPalette('all')}>
         <Icon name="search" small />
         <span className="grow trunc">{t('palette.open')}</span>
-        <kbd>Ctrl K</kbd>
+        <kbd aria-hidden="true">Ctrl K</kbd>
       </button>
       <LiveMark />
       <button

@@ -12,4 +12,5 @@ interface Destination {
 export const NAV: Destination[] = [
   { to: '/', icon: 'home', label: 'nav.dashboard', key: 'p' },
   { to: '/flows', icon: 'flow', label: 'nav.flows', key: 'f' },
+  { to: '/runs', icon: 'runs', label: 'nav.runs', key: 'e' },
 ];

@@ -11,6 +11,8 @@ import { meQuery, queryClient } from '@/api/queries';
 import { BASE } from '@/lib/base';
 import { oneOf, text, whole } from '@/lib/search';
 import { WINDOWS, type Window } from '@/features/dashboard/api';
+import type { RunFilters } from '@/features/runs/explorer-api';
+import { runSearch } from '@/features/runs/search';
 import { DashboardPage } from '@/features/dashboard/DashboardPage';
 
 import { Crash } from './Crash';
@@ -80,8 +82,29 @@ const flowTabRoute = createRoute({
   component: flowPage,
 });
 
+const runsRoute = createRoute({
+  getParentRoute: () => shellRoute,
+  path: 'runs',
+  validateSearch: (search): RunFilters => ({
+    flow: text(search.flow),
+    status: text(search.status),
+    trigger: text(search.trigger),
+    q: text(search.q),
+    from: text(search.from),
+    to: text(search.to),
+  }),
+  component: lazyRouteComponent(() => import('@/features/runs/RunsPage'), 'RunsPage'),
+});
+
+const runRoute = createRoute({
+  getParentRoute: () => shellRoute,
+  path: 'runs/$id',
+  validateSearch: runSearch,
+  component: lazyRouteComponent(() => import('@/features/runs/RunPage'), 'RunPage'),
+});
+
 export const router = createRouter({
-  routeTree: rootRoute.addChildren([setupRoute, loginRoute, shellRoute.addChildren([dashboardRoute, flowsRoute, flowRoute, flowTabRoute])]),
+  routeTree: rootRoute.addChildren([setupRoute, loginRoute, shellRoute.addChildren([dashboardRoute, flowsRoute, flowRoute, flowTabRoute, runsRoute, runRoute])]),
   basepath: BASE,
   defaultPreload: 'intent',
   scrollRestoration: true,

@@ -113,6 +113,10 @@ export function when(instant: Instant, now: number = Date.now()): string {
   ).format(date);
 }
 
+/** As a column of times to come writes it: `10:30` today, else as lists do. */
+export const nextTime = (instant: Instant, now: number = Date.now()): string =>
+  dayNumber(asDate(instant)) === dayNumber(new Date(now)) ? clockTime(instant) : when(instant, now);
+
 /** `há 32 min`, `em 1 h 58 min`; from seven days on the date itself. */
 export function relative(instant: Instant, now: number = Date.now()): string {
   const ms = asDate(instant).getTime() - now;

@@ -7,7 +7,7 @@ import { useTranslation } from 'react-i18next';
 import type { FlowRow } from '@/api/flows';
 import { Icon } from '@/components/ui/Icon';
 import { Mark, shapeOf, StateMark, type Status } from '@/components/ui/StatusMark';
-import { Ago, When } from '@/components/ui/Time';
+import { Ago, NextTime, When } from '@/components/ui/Time';
 import { duration } from '@/lib/format';
 import { link } from '@/lib/links';
 
@@ -189,7 +189,7 @@ function NextRun({ flow }: { flow: FlowRow }) {
     return (
       <>
         <span className="num">
-          <When at={flow.next_at} />
+          <NextTime at={flow.next_at} />
         </span>
         <small>
           <Ago at={flow.next_at} />

@@ -24,14 +24,17 @@ export function Page({ title, crumbs = NO_CRUMBS, slim = false, className, child
     document.title = `${title} · Monjolo`;
     tell({ crumbs: [...(JSON.parse(path) as Crumb[]), { label: title }], slim });
   }, [title, path, slim, tell]);
+  const arrived = useRef(false);
   useEffect(() => {
-    if (!first) {
-      const heading = main.current?.querySelector('h1');
-      heading?.setAttribute('tabindex', '-1');
-      heading?.focus({ preventScroll: true });
+    const heading = main.current?.querySelector('h1');
+    // On arrival, and again when what stood for the page while it loaded gave way and took the focus with it.
+    if (!first && heading && (!arrived.current || document.activeElement === document.body)) {
+      heading.setAttribute('tabindex', '-1');
+      heading.focus({ preventScroll: true });
     }
     first = false;
-  }, []);
+    arrived.current = true;
+  }, [title]);
   return (
     <main className={['page', className].filter(Boolean).join(' ')} id="content" ref={main} tabIndex={-1}>
       {children}

@@ -1,5 +1,5 @@
 import { useMinute, useSecond } from '@/lib/clock';
-import { fullInstant, relative, when } from '@/lib/format';
+import { fullInstant, nextTime, relative, when } from '@/lib/format';
 
 /** `há 32 min`; the whole instant with its zone on hover. */
 export function Ago({ at }: { at: string }) {
@@ -20,6 +20,11 @@ function Minutes({ at }: { at: string }) {
 /** `hoje, 09:30`. */
 export function When({ at }: { at: string }) {
   return <Shown at={at} text={when(at)} />;
+}
+
+/** `10:30`, or `amanhã, 10:30`. */
+export function NextTime({ at }: { at: string }) {
+  return <Shown at={at} text={nextTime(at)} />;
 }
 
 function Shown({ at, text }: { at: string; text: string }) {

@@ -79,7 +79,7 @@ export function Waterline({ dashboard, brackets, onOpen }: Props) {
               })}
             </title>
             <Backdrop drawn={drawn} dashboard={dashboard} />
-            <Bars drawn={drawn} dashboard={dashboard} chosen={chosen} />
+            <Bars drawn={drawn} dashboard={dashboard} chosen={chosen} brackets={brackets} />
             <Now drawn={drawn} dashboard={dashboard} />
             {brackets.map((bracket) => (
               <BracketMark key={bracket.label} drawn={drawn} dashboard={dashboard} bracket={bracket} />
@@ -157,7 +157,20 @@ function Backdrop({ drawn, dashboard }: { drawn: Drawing; dashboard: Dashboard }
   );
 }
 
-function Bars({ drawn, dashboard, chosen }: { drawn: Drawing; dashboard: Dashboard; chosen: number | null }) {
+interface BarsProps {
+  drawn: Drawing;
+  dashboard: Dashboard;
+  chosen: number | null;
+  brackets: Bracket[];
+}
+
+function Bars({ drawn, dashboard, chosen, brackets }: BarsProps) {
+  // Below a bracket its own sentence has the number.
+  const bracketed = (place: number): boolean =>
+    brackets.some((bracket) => {
+      const [first, last] = placesOf(dashboard, bracket);
+      return last - first >= 2 && place >= first && place <= last;
+    });
   const width = drawn.step - 5.5;
   const { line, scale } = drawn;
   return (
@@ -181,7 +194,7 @@ function Bars({ drawn, dashboard, chosen }: { drawn: Drawing; dashboard: Dashboa
               <rect className="wl-ok" x={x} y={line - Math.max(2, bucket.ok * scale) - 1} width={width} height={Math.max(2, bucket.ok * scale)} rx={1.5} />
             )}
             {bucket.failed > 0 && <rect fill="url(#hatch)" x={x} y={line + 1.5} width={width} height={sunk} rx={1.5} />}
-            {bucket.failed > 1 && (
+            {bucket.failed > 1 && !bracketed(place) && (
               <text className="wl-fail" x={x + width / 2} y={line + sunk + 13} textAnchor="middle">
                 {number(bucket.failed)}
               </text>
@@ -217,10 +230,7 @@ function Now({ drawn, dashboard }: { drawn: Drawing; dashboard: Dashboard }) {
 }
 
 function BracketMark({ drawn, dashboard, bracket }: { drawn: Drawing; dashboard: Dashboard; bracket: Bracket }) {
-  const start = Date.parse(dashboard.buckets[0]?.at ?? dashboard.now);
-  const place = (at: string): number =>
-    Math.min(dashboard.past - 1, Math.max(0, Math.floor((Date.parse(at) - start) / (dashboard.bucket_seconds * 1000))));
-  const [first, last] = [place(bracket.from), place(bracket.to)];
+  const [first, last] = placesOf(dashboard, bracket);
   if (last - first < 2) return null;
   const [x, end] = [LEFT + first * drawn.step + 3, LEFT + (last + 1) * drawn.step - 2.5];
   const y = drawn.line + drawn.deepest + 6;
@@ -232,6 +242,14 @@ function BracketMark({ drawn, dashboard, bracket }: { drawn: Drawing; dashboard:
       </text>
     </>
   );
+}
+
+/** The buckets in which a bracket begins and ends. */
+function placesOf(dashboard: Dashboard, bracket: Bracket): [number, number] {
+  const start = Date.parse(dashboard.buckets[0]?.at ?? dashboard.now);
+  const place = (at: string): number =>
+    Math.min(dashboard.past - 1, Math.max(0, Math.floor((Date.parse(at) - start) / (dashboard.bucket_seconds * 1000))));
+  return [place(bracket.from), place(bracket.to)];
 }
 
 /** From 22:00 to 06:00, as places of buckets. */

@@ -116,7 +116,7 @@ function Ledger({ dashboard }: { dashboard: Dashboard }) {
       number(totals.runs),
       change === null ? '' : t('ledger.compared', { change: `${change < 0 ? '−' : '+'}${percent(Math.abs(change), 0)}` }),
     ],
-    [t('ledger.ok'), judged ? percent(totals.ok / judged) : '—', judged ? t('ledger.ok_count', { count: totals.ok }) : ''],
+    [t('ledger.ok'), judged ? percent(totals.ok / judged) : '—', judged ? t('ledger.ok_count', { count: totals.ok, n: number(totals.ok) }) : ''],
     [t('ledger.failed'), number(totals.failed), t('ledger.causes', { count: totals.causes }), totals.failed ? 't-err' : ''],
     [
       t('ledger.running'),
