@@ -174,7 +174,7 @@ def test_the_drawer_opens_on_a_narrow_screen_and_closes_with_escape(inhabited: P
     page.keyboard.press("Escape")
     expect(page.get_by_role("navigation", name="Principal")).to_be_hidden()
     page.get_by_role("button", name="Abrir menu").click()
-    page.get_by_role("link", name="Fluxos").click()
+    page.get_by_role("link", name="Fluxos", exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Fluxos")
     expect(page.get_by_role("navigation", name="Principal")).to_be_hidden()
 

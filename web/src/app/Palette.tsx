@@ -1,4 +1,4 @@
-import { keepPreviousData, useQuery } from '@tanstack/react-query';
+import { keepPreviousData, queryOptions, useQuery } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
 import { useId, useMemo, useState, type KeyboardEvent } from 'react';
 import { useTranslation } from 'react-i18next';
@@ -74,8 +74,6 @@ export function Palette({ flowsOnly, onClose }: Props) {
       <div className="palette-in">
         <Icon name="search" small />
         <input
-          // oxlint-disable-next-line jsx-a11y/no-autofocus -- a dialog that somebody opened to type into
-          autoFocus
           role="combobox"
           aria-expanded
           aria-controls={list}
@@ -118,17 +116,12 @@ function useItems(text: string, flowsOnly: boolean, run: (flow: FlowRow) => void
   const { t } = useTranslation();
   const navigate = useNavigate();
   const may = useMay();
-  const { data: rows } = useQuery({
-    queryKey: ['flow-rows', 'palette', text.length > 1 ? text : ''],
-    staleTime: 10_000,
-    placeholderData: keepPreviousData,
-    queryFn: async ({ signal }): Promise<FlowRow[]> => {
-      const q = text.length > 1 ? lastWords(text) : undefined;
-      const call = api.GET('/api/v1/dashboard/flows', { params: { query: { q, limit: INDEXED } }, signal });
-      return (await answer<Schemas['FlowRows']>(call)).items;
-    },
-  });
-  const flows = (rows ?? []).flatMap((flow): Item[] => {
+  const { data: index } = useQuery(namesQuery(undefined));
+  // What the local index lacks is asked of the server.
+  const { data: more } = useQuery({ ...namesQuery(lastWords(text)), enabled: Boolean(index?.next) && text.length > 1 });
+  const known = new Set(index?.items.map((flow) => flow.slug));
+  const rows = [...(index?.items ?? []), ...(more?.items ?? []).filter((flow) => !known.has(flow.slug))];
+  const flows = rows.flatMap((flow): Item[] => {
     const runs: Item[] =
       may('runs:write') && flow.state !== 'paused'
         ? [{ id: `run:${flow.slug}`, icon: 'play', label: t('palette.run_flow', { name: flow.name }), runs: true, act: () => run(flow) }]
@@ -148,8 +141,17 @@ function useItems(text: string, flowsOnly: boolean, run: (flow: FlowRow) => void
   ];
 }
 
+const namesQuery = (q: string | undefined) =>
+  queryOptions({
+    queryKey: ['flow-rows', 'palette', q ?? ''],
+    staleTime: 10_000,
+    placeholderData: keepPreviousData,
+    queryFn: ({ signal }) =>
+      answer<Schemas['FlowRows']>(api.GET('/api/v1/dashboard/flows', { params: { query: { q, limit: INDEXED } }, signal })),
+  });
+
 /** `executar backup` looks for flows called `backup`: the server knows names, not verbs. */
-const lastWords = (text: string): string => text.replace(/^\s*(executar|rodar|abrir|run|open)\s+/i, '');
+const lastWords = (text: string): string => text.replace(/^\s*(exec\w*|rodar?|abrir?|run|open)\s+/i, '');
 
 function ranked(items: Item[], text: string): Item[] {
   const lately = recent();

@@ -20,6 +20,8 @@ export function Dialog({ title, onClose, firm = false, className, children }: Pr
   useEffect(() => {
     const dialog = own.current;
     dialog?.showModal();
+    // The first thing to fill in, rather than the button that closes.
+    dialog?.querySelector<HTMLElement>('input, select, textarea')?.focus();
     return () => dialog?.close();
   }, []);
   return (
