@@ -196,7 +196,7 @@ class _Wiring:
         self.base, self.registry, self.connections, self.names, self.flows = base, registry, connections, names, flows
         self.leases = Leases()
         self.listeners = EventListeners(base.database)
-        self.logs = LogStore(base.database, base.bus)
+        self.logs = LogStore(base.database, base.bus, base.clock)
         self.workers = WorkersBook(base.database, base.bus)
         self._wire_runs()
         self._wire_triggers()

@@ -421,6 +421,7 @@ log_chunks = _table(
     _col("to_at", Big),
     _col("levels", Text),
     _col("data", Bytes),
+    _col("stored", Big, default=0),  # grows with each commit: the order in which a log is read
     rowid=False,
 )
 artifacts = _table(

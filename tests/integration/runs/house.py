@@ -124,7 +124,7 @@ class House:
             group=GROUP, window=self.window, limits=Limits(), refused=self._refused,
         )  # fmt: skip
         self.cache = RunCache(self.sqlite, self.flows, self.kept_runs)
-        self.logs = LogStore(self.database, self.bus)
+        self.logs = LogStore(self.database, self.bus, self.clock)
         self.advance = Advance(
             self.database, self.acceptance, self.cache, self.evaluators, self.dispatcher, self.leases, self.logs,
             self.broker, self.clock, group=GROUP, find_flow=self.flows.id_of,

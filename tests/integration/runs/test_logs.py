@@ -110,3 +110,16 @@ async def test_lines_stored_just_before_the_end_are_not_lost_to_who_comes_then(h
             if event.event == "log":
                 heard.extend(line["line"] for line in event.data["lines"])
     assert heard == [1, 2, 3, 4, 5]
+
+
+async def test_who_reads_on_does_not_miss_lines_that_were_stored_late(house: House) -> None:
+    """Two steps side by side: the one whose lines are older may be the one that is stored last."""
+    run_id = await _run(house)
+    await house.logs.store([batch(run_id, 1, 3, token=2)._replace(key="b")])
+    seen, place, _ = await house.logs.read_on(run_id, None, 100)
+    await house.logs.store([batch(run_id, 1, 3, token=1)])
+    late, _, _ = await house.logs.read_on(run_id, place, 100)
+    assert [line["step"] for line in seen] == ["b"] * 3
+    assert [line["step"] for line in late] == ["a"] * 3
+    page, _ = await house.logs.page(run_id, step=None, attempt=None, after=None, limit=100)
+    assert page == seen + late

@@ -24,7 +24,6 @@ from monjolo.domains.runs.dispatch import Dispatcher, Pending, TaskName
 from monjolo.domains.runs.evaluation import Evaluators
 from monjolo.domains.runs.leases import Leases
 from monjolo.domains.runs.logs import Chunk, LogStore, chunk_of
-from monjolo.domains.runs.logs import insert as insert_logs
 from monjolo.domains.runs.models import Entry, NewRun, ParentStep, PreparedRun
 from monjolo.domains.runs.records import note_cut_short, note_fact
 from monjolo.engine import commands as orders
@@ -279,7 +278,7 @@ class Advance:
                 told = (child.id not in losers and write_beginning(connection, child)) or told
         told = self.put_events(connection, [changes for changes in moved if changes.run_id not in losers]) or told
         kept = [fact for fact in batch.facts if fact.run_id not in losers]
-        insert_logs(connection, _kept_logs(batch, losers))
+        self._logs.insert(connection, _kept_logs(batch, losers))
         repository.delete_inbox(connection, [f.inbox_id for f in kept if f.inbox_id is not None])
         repository.take_timers(connection, [f.timer for f in kept if f.timer is not None])
         for run_id, why in batch.quarantined.items():

@@ -76,7 +76,7 @@ def _chunks(connection: Connection, run_id: str, step: str | None, attempt: int 
     if attempt is not None:
         sql += " AND attempt = ?"
         values.append(attempt)
-    rows = connection.execute(sql + " ORDER BY from_at, key, token, first", values).fetchall()
+    rows = connection.execute(sql + " ORDER BY stored, key, token, first", values).fetchall()
     return iter(rows)
 
 

@@ -10,7 +10,7 @@ import zstandard
 
 from monjolo.bus.port import Bus
 from monjolo.kit import json
-from monjolo.kit.time import to_rfc3339
+from monjolo.kit.time import Clock, to_rfc3339
 from monjolo.storage.port import Connection, Database
 from monjolo_sdk.wire import LogBatch, LogLine
 
@@ -22,21 +22,25 @@ _CHUNKS_AT_ONCE = 64
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a line stands in a run's logs: chunks in the order they were written, lines within them."""
+    """Where a line stands in a run's logs: chunks in the order they were stored, lines within them.
 
-    from_at: int
+    Not in the order of their first lines: of two steps side by side the slower one's earlier lines come later,
+    and who has read on past them would never see them.
+    """
+
+    stored: int
     key: str
     token: int
     line: int
 
     def text(self) -> str:
-        return f"{self.from_at}.{self.token}.{self.line}.{self.key}"
+        return f"{self.stored}.{self.token}.{self.line}.{self.key}"
 
     @staticmethod
     def parse(text: str) -> Place:
         """Raises ValueError."""
-        from_at, token, line, key = text.split(".", 3)
-        return Place(int(from_at), key, int(token), int(line))
+        stored, token, line, key = text.split(".", 3)
+        return Place(int(stored), key, int(token), int(line))
 
 
 def _encode(lines: Sequence[LogLine]) -> bytes:
@@ -76,15 +80,6 @@ def chunk_of(batch: LogBatch) -> Chunk:
         return cleaned, _row(cleaned)
 
 
-def insert(connection: Connection, chunks: Iterable[Chunk]) -> None:
-    """In the caller's transaction."""
-    connection.executemany(
-        "INSERT INTO log_chunks (run_id, key, attempt, token, first, lines, bytes, from_at, to_at, levels, data) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (run_id, key, attempt, token, first) DO NOTHING",
-        [row for _, row in chunks],
-    )
-
-
 def _cleaned(batch: LogBatch) -> LogBatch:
     lines = (
         line._replace(text=_clean(line.text), fields={_clean(str(k)): _clean(str(v)) for k, v in line.fields.items()})
@@ -98,16 +93,29 @@ def _clean(text: str) -> str:
 
 
 class LogStore:
-    def __init__(self, database: Database, bus: Bus) -> None:
+    def __init__(self, database: Database, bus: Bus, clock: Clock) -> None:
         self._database = database
         self._bus = bus
+        self._clock = clock
+        self._stored = 0
 
     async def store(self, batches: Sequence[LogBatch]) -> None:
         """Durable when it returns. A batch that comes twice is stored once."""
         chunks = [chunk_of(batch) for batch in batches if batch.lines]
         if chunks:
-            await self._database.write(lambda connection: insert(connection, chunks))
+            await self._database.write(lambda connection: self.insert(connection, chunks))
         self.announce(chunks)
+
+    def insert(self, connection: Connection, chunks: Sequence[Chunk]) -> None:
+        """In the caller's transaction, where alone the order of the commits is known."""
+        first = max(self._clock.now(), self._stored + 1)
+        self._stored = first + len(chunks)
+        connection.executemany(
+            "INSERT INTO log_chunks (run_id, key, attempt, token, first, lines, bytes, from_at, to_at, levels, data, "
+            "stored) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+            "ON CONFLICT (run_id, key, attempt, token, first) DO NOTHING",
+            [(*row, stored) for stored, (_, row) in enumerate(chunks, first)],
+        )
 
     def announce(self, chunks: Iterable[Chunk]) -> None:
         """To whoever looks on, after the commit."""
@@ -141,13 +149,13 @@ class LogStore:
             chunks = await self._database.read(lambda c, a=at: _chunks(c, run_id, step, attempt, a))  # type: ignore[misc]
             for chunk in chunks:
                 for line in lines_of(chunk, place):
-                    place = Place(chunk["from_at"], chunk["key"], chunk["token"], line["line"])
+                    place = Place(chunk["stored"], chunk["key"], chunk["token"], line["line"])
                     if _matches(line, query, levels):
                         found.append(line)
                         if len(found) == limit:
                             return found, place, True
                 last = chunk["first"] + chunk["lines"] - 1
-                place = Place(chunk["from_at"], chunk["key"], chunk["token"], last)
+                place = Place(chunk["stored"], chunk["key"], chunk["token"], last)
             if len(chunks) < _CHUNKS_AT_ONCE:
                 return found, place, False
 
@@ -197,17 +205,17 @@ def _chunks(
         parameters.append(attempt)
     if after is not None:
         sql += (
-            " AND (from_at > ? OR (from_at = ? AND (key > ? OR (key = ? AND (token > ? OR (token = ? AND "
+            " AND (stored > ? OR (stored = ? AND (key > ? OR (key = ? AND (token > ? OR (token = ? AND "
             "first + lines - 1 > ?))))))"
         )
-        parameters += [after.from_at, after.from_at, after.key, after.key, after.token, after.token, after.line]
-    sql += " ORDER BY from_at, key, token, first LIMIT ?"
+        parameters += [after.stored, after.stored, after.key, after.key, after.token, after.token, after.line]
+    sql += " ORDER BY stored, key, token, first LIMIT ?"
     return connection.execute(sql, (*parameters, _CHUNKS_AT_ONCE)).fetchall()
 
 
 def lines_of(chunk: Any, after: Place | None) -> Iterator[dict[str, Any]]:
-    same = after is not None and (after.from_at, after.key, after.token) == (
-        chunk["from_at"], chunk["key"], chunk["token"],
+    same = after is not None and (after.stored, after.key, after.token) == (
+        chunk["stored"], chunk["key"], chunk["token"],
     )  # fmt: skip
     for number, (at, level, stream, text, fields) in enumerate(_decode(chunk["data"]), chunk["first"]):
         if same and after is not None and number <= after.line:
