@@ -171,7 +171,7 @@ def test_a_key_that_is_nearly_right_is_suggested(catalogue):
         ),
         (OK + "triggers: [{id: a, type: interval, every: 10ms}]", "out_of_range", "triggers[0].every"),
         (OK + "triggers: [{id: a, type: webhook}]", "missing_key", "triggers[0]"),
-        (OK + "triggers: [{id: a, type: webhook, auth: none, respond: sync}]", "unknown_key", "triggers[0].respond"),
+        (OK + "triggers: [{id: a, type: webhook, auth: none, respond: later}]", "not_a_choice", "triggers[0].respond"),
         (OK + "triggers: [{id: a, type: webhook, auth: {type: token}}]", "missing_key", "triggers[0].auth"),
         (
             OK + "triggers: [{id: a, type: webhook, auth: {type: token, secret: abc}}]",
