@@ -52,7 +52,7 @@ export interface paths {
          * List Steps
          * @description The steps that have begun, with `attempts=true` each with its attempts.
          *
-         *     Items of a `for_each` are listed with `items_of=its key`.
+         *     Items of a `for_each` or `while` are listed with `items_of=its key`.
          */
         get: operations["list_steps_api_v1_runs__run_id__steps_get"];
         put?: never;
@@ -271,7 +271,9 @@ export interface paths {
         };
         /**
          * Search
-         * @description Lines of all runs that contain the text, within a time (the last day by default).
+         * @description Lines of all runs that contain the text, within a time (the last day by default), the newest runs first.
+         *
+         *     `complete: false` when there may be more: ask for a shorter time, or for more lines.
          */
         get: operations["search_api_v1_logs_get"];
         put?: never;
@@ -813,7 +815,7 @@ export interface paths {
         put?: never;
         /**
          * Post Event
-         * @description Tell the platform that something happened; flows with a trigger for its type start.
+         * @description Tell the platform that something happened; flows with a trigger for its type start, steps that wait go on.
          */
         post: operations["post_event_api_v1_events_post"];
         delete?: never;

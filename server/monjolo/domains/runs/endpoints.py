@@ -11,7 +11,7 @@ from starlette.responses import Response, StreamingResponse
 from monjolo.blobs.port import Blobs
 from monjolo.bus.port import Bus
 from monjolo.domains.flows.service import FlowsService
-from monjolo.domains.runs import background, downloads, live, log_endpoints, queries, why
+from monjolo.domains.runs import background, downloads, live, log_endpoints, log_search, queries, why
 from monjolo.domains.runs.bulk import LIVE, BulkRuns
 from monjolo.domains.runs.logs import LogStore, Place, levels_from
 from monjolo.domains.runs.models import NewRun, PreparedRun, RepeatWish
@@ -412,19 +412,20 @@ def _logging(routes: APIRouter, logs: LogStore, database: Database, clock: Clock
         level: str | None = None,
         limit: Annotated[int, Query(ge=1, le=1000)] = 200,
     ) -> Response:
-        """Lines of all runs that contain the text, within a time (the last day by default)."""
-        now = clock.now()
-        start = _instant(from_, "from")
-        end = _instant(to, "to")
-        found = await logs.search(
-            principal.workspace_id,
-            query=q,
-            levels=_levels(level),
-            start=now - DAY if start is None else start,
-            end=now + SECOND if end is None else end,
-            limit=limit,
+        """Lines of all runs that contain the text, within a time (the last day by default), the newest runs first.
+
+        `complete: false` when there may be more: ask for a shorter time, or for more lines.
+        """
+        now, levels = clock.now(), _levels(level)
+        first, last = _instant(from_, "from"), _instant(to, "to")
+        start = now - DAY if first is None else first
+        end = now + SECOND if last is None else last
+        workspace = principal.workspace_id
+        return json_response(
+            await database.read(
+                lambda c: log_search.search(c, workspace, query=q, levels=levels, start=start, end=end, limit=limit)
+            )
         )
-        return json_response({"items": found})
 
 
 def _place(after: str | None) -> Place | None:

@@ -169,28 +169,6 @@ class LogStore:
             if place is None:
                 return
 
-    async def search(
-        self, workspace_id: str, *, query: str, levels: Sequence[str], start: int, end: int, limit: int
-    ) -> list[dict[str, Any]]:
-        """Lines of any run between two instants that contain the text, the newest chunks first."""
-
-        def read(connection: Connection) -> list[dict[str, Any]]:
-            cursor = connection.execute(
-                "SELECT l.*, r.flow, r.number FROM log_chunks l JOIN runs r ON r.id = l.run_id "
-                "WHERE r.workspace_id = ? AND l.to_at >= ? AND l.from_at < ? ORDER BY l.from_at DESC LIMIT 20000",
-                (workspace_id, start, end),
-            )
-            found: list[dict[str, Any]] = []
-            for chunk in cursor:
-                for line in lines_of(chunk, None):
-                    if _matches(line, query, levels):
-                        found.append({"run": chunk["run_id"], "flow": chunk["flow"], "number": chunk["number"], **line})
-                        if len(found) == limit:
-                            return found
-            return found
-
-        return await self._database.read(read)
-
 
 def _chunks(
     connection: Connection, run_id: str, step: str | None, attempt: int | None, after: Place | None
