@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tarfile
 import time
 import zipfile
 from collections.abc import Iterator
@@ -75,6 +76,15 @@ def _url(process: subprocess.Popen[bytes], said: Path, log: Path) -> str:
     raise AssertionError(f"it did not start: {log.read_text()}")
 
 
+def test_the_sdist_holds_the_built_dashboard_so_that_a_wheel_of_it_needs_no_node(tmp_path: Path) -> None:
+    _uv("build", "-q", "--sdist", "--no-build-isolation", "--python", sys.executable, "--out-dir", str(tmp_path), ".")
+    (built,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(built) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    assert {"web/dist/index.html", "web/package-lock.json", "scripts/hatch_dashboard.py"} <= names
+    assert not [name for name in names if "node_modules" in name]
+
+
 def test_the_wheel_holds_all_that_runs_and_no_tests(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
@@ -85,6 +95,8 @@ def test_the_wheel_holds_all_that_runs_and_no_tests(wheel: Path) -> None:
         "monjolo/storage/migrations/script.py.mako",
         "monjolo/domains/users/common_passwords.txt",
         *(f"monjolo/http/page_files/{name}" for name in ("home.html", "home.js", "docs.html", "docs.js", "page.css")),
+        "monjolo/_shipped/web/index.html",
+        "monjolo/_shipped/web/assets/before-paint.js",
         "monjolo_sdk/runner/main.py",
         "monjolo_sdk/py.typed",
     }

@@ -34,6 +34,7 @@ export function Page({ title, crumbs = NO_CRUMBS, slim = false, className, child
     }
     first = false;
     arrived.current = true;
+    // oxlint-disable-next-line react/exhaustive-deps, react/exhaustive-effect-dependencies -- a title comes with a page
   }, [title]);
   return (
     <main className={['page', className].filter(Boolean).join(' ')} id="content" ref={main} tabIndex={-1}>
