@@ -1,4 +1,4 @@
-import { useMutation } from '@tanstack/react-query';
+import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useState, type FormEvent } from 'react';
 import { useTranslation } from 'react-i18next';
 
@@ -21,6 +21,7 @@ interface Props {
 /** From where, with which input, by which version. */
 export function RepeatDialog({ run, steps, from, onClose, onRepeated }: Props) {
   const { t } = useTranslation('runs');
+  const client = useQueryClient();
   const original = JSON.stringify(run.inputs, null, 2);
   const [start, setStart] = useState(from ?? '');
   const [text, setText] = useState(original);
@@ -36,7 +37,10 @@ export function RepeatDialog({ run, steps, from, onClose, onRepeated }: Props) {
       };
       return repeatRun(run.id, wish);
     },
-    onSuccess: (made) => onRepeated(made.id),
+    onSuccess: (made) => {
+      void client.invalidateQueries({ queryKey: ['run', run.id] });
+      onRepeated(made.id);
+    },
   });
   const submit = (event: FormEvent): void => {
     event.preventDefault();

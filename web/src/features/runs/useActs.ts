@@ -25,6 +25,7 @@ export function useActs(run: Run): {
   const repeat = useMutation({
     mutationFn: (from: string | null) => repeatRun(run.id, { from_step: from }),
     onSuccess: (made) => {
+      void client.invalidateQueries({ queryKey: ['run', run.id] });
       notify(t('repeat.begun', { number: made.number }));
       void navigate({ to: '/runs/$id', params: { id: made.id }, search: {} });
     },
