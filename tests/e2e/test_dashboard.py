@@ -25,6 +25,9 @@ steps:
 outputs:
   summary: "${{{{ steps.say.output.value.text }}}}"
 """
+RESTING = """triggers:
+  - {id: a, type: schedule, cron: "0 8 * * *"}
+  - {id: b, type: interval, every: 1h, enabled: false}"""
 BAD = """
 schema: monjolo/flow/v1
 id: conciliar
@@ -46,7 +49,7 @@ def filled(used_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     platform = Platform(folder).start()
     for source in (
         good("planilha", "Planilha → Postgres"),
-        good("avisos", "Avisos", "financeiro"),
+        good("avisos", "Avisos", "financeiro", RESTING),
         good(
             "com-entrada",
             "Com entrada",
@@ -106,6 +109,7 @@ def test_flow_1_every_flow_is_in_one_state_and_those_that_need_somebody_come_fir
     assert rows["planilha"]["last"]["summary"] == "1.284 linhas"
     assert rows["planilha"]["typical_ms"] is not None
     assert rows["avisos"]["pause_reason"] == "férias"
+    assert [starter["enabled"] for starter in rows["avisos"]["triggers"]] == [True, False]
     assert [row["needs_inputs"] for row in rows.values()].count(True) == 1
     assert rows["com-entrada"]["needs_inputs"]
 

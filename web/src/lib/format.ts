@@ -73,7 +73,7 @@ export function clockTime(instant: Instant, seconds = false): string {
     `t${seconds}`,
     (l) =>
       new Intl.DateTimeFormat(l, {
-        hour: '2-digit',
+        hour: l === 'pt-BR' ? '2-digit' : 'numeric',
         minute: '2-digit',
         ...(seconds ? { second: '2-digit' as const } : {}),
         timeZone: zone(),

@@ -252,7 +252,7 @@ def _row(connection: Connection, flow: _Flow, head: Row, people: Mapping[str, st
         labels=flow.labels,
         version=head["version"],
         updated_at=to_rfc3339(head["updated_at"]),
-        triggers=[_starter(row) for row in triggers],
+        triggers=[_starter(row, paused=flow.state == "paused") for row in triggers],
         rhythm=[
             schemas.RhythmView(run=run["id"], number=run["number"], status=run["status"], ms=_ms(run))
             for run in reversed(runs)
@@ -266,7 +266,8 @@ def _row(connection: Connection, flow: _Flow, head: Row, people: Mapping[str, st
     )
 
 
-def _starter(row: Row) -> schemas.StarterView:
+def _starter(row: Row, *, paused: bool) -> schemas.StarterView:
+    """A pause puts every trigger to rest; which ones it will wake again stands in their own configuration."""
     config = json.loads(row["config"])
     return schemas.StarterView(
         type=row["type"],
@@ -275,7 +276,7 @@ def _starter(row: Row) -> schemas.StarterView:
         timezone=config.get("timezone"),
         event=row["event"],
         path=row["path"],
-        enabled=bool(row["enabled"]),
+        enabled=bool(config.get("enabled", True)) if paused else bool(row["enabled"]),
     )
 
 

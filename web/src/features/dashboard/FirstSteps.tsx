@@ -56,7 +56,7 @@ export function FirstSteps({ dashboard }: { dashboard: Dashboard }) {
           .map((recipe) => (
             <article className="panel recipe" key={recipe.id}>
               <h2>{recipe.name}</h2>
-              <p className="dim">{recipe.description}</p>
+              <p className="dim">{t(`recipes.about.${recipe.id as 'ola-monjolo'}`, { defaultValue: recipe.description })}</p>
               <button
                 type="button"
                 className="btn go"

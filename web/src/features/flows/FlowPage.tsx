@@ -71,7 +71,7 @@ export function FlowPage() {
       <Head flow={row.data} />
       <nav className="tabs flow-tabs" aria-label={t('page.tabs')}>
         {TABS.map((each) => (
-          <Link key={each} to={address(each)} aria-current={tab === each ? 'page' : undefined}>
+          <Link key={each} to={address(each)} activeOptions={{ exact: true, includeSearch: false }}>
             {t(`tab.${each}`)}
           </Link>
         ))}
