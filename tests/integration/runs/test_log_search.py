@@ -64,3 +64,15 @@ async def test_a_search_that_had_to_stop_says_so(house: House) -> None:
     few = await search(house, "needle", start, end, chunks_read=3)
     assert (len(few["items"]), few["complete"]) == (3, False)
     assert "searched_to" in few
+
+
+async def test_only_lines_of_the_flow_and_the_step_that_were_asked_for_are_found(house: House) -> None:
+    start = house.clock.now()
+    for slug in ("f", "other"):
+        await house.publish(slug, ONE)
+        await say(house, (await house.begin(slug)).id, f"needle of {slug}")
+    end = house.clock.now() + SECOND
+    found = await search(house, "needle", start, end, flow="f")
+    assert [line["text"] for line in found["items"]] == ["needle of f"]
+    assert len((await search(house, "needle", start, end, step="a"))["items"]) == 2
+    assert (await search(house, "needle", start, end, step="b"))["items"] == []

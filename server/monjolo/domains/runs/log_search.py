@@ -26,6 +26,8 @@ def search(
     start: int,
     end: int,
     limit: int,
+    flow: str | None = None,
+    step: str | None = None,
     chunks_read: int = CHUNKS_READ,
 ) -> dict[str, Any]:
     """`{items, complete}`: lines from `start` up to `end` that hold the text, whatever its case.
@@ -35,11 +37,15 @@ def search(
     found: list[dict[str, Any]] = []
     wanted, left = query.lower(), chunks_read
     for run in _runs(connection, workspace_id, start, end):
+        if flow is not None and run["flow"] != flow:
+            continue
         stopped = {"items": found, "complete": False, "searched_to": to_rfc3339(run["created_at"])}
         for chunk in connection.execute(_CHUNKS, (run["id"], start, end)):
             left -= 1
             if left < 0:
                 return stopped
+            if step is not None and chunk["key"] != step:
+                continue
             for line in lines_of(chunk, None):
                 if wanted not in line["text"].lower() or (levels and line["level"] not in levels):
                     continue
