@@ -3,11 +3,12 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 missing=()
-for tool in git tar zstd chromium; do command -v "$tool" >/dev/null || missing+=("$tool"); done
+for tool in git tar zstd chromium node npm; do command -v "$tool" >/dev/null || missing+=("$tool"); done
 if [ ${#missing[@]} -gt 0 ]; then
-  echo "make test needs ${missing[*]}. On Debian: apt-get install ${missing[*]}" >&2
+  echo "make test needs ${missing[*]}. On Debian: apt-get install ${missing[*]/node/nodejs}" >&2
   exit 1
 fi
+scripts/stands.sh
 unset PYTHONDONTWRITEBYTECODE PYTHONPATH
 if [ $# -eq 0 ]; then
   (cd web && npm run --silent check && npm test --silent)

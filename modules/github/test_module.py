@@ -1,8 +1,7 @@
 """`github/repository_report` against a handler that answers as GitHub does, and against stands made by others.
 
-The stands are npm packages, recorded answers of GitHub and an emulator that keeps state:
-`npm install @octokit/fixtures-server@8.1.7 @octokit/fixtures@23.1.2 emulate@0.12.2 node@22`.
-MONJOLO_STANDS names the folder they were installed in; without it their tests are skipped.
+The stands are npm packages, recorded answers of GitHub and an emulator that keeps state; `scripts/stands.sh`
+installs them, and `make test` runs it.
 """
 
 from __future__ import annotations
@@ -30,8 +29,7 @@ from .client import GitHubRefused, GitHubUnavailable
 from .module import module
 
 TOKEN = "0000000000000000000000000000000000000001"
-STANDS = os.environ.get("MONJOLO_STANDS", "")
-stands = pytest.mark.skipif(not STANDS, reason="MONJOLO_STANDS names no folder with the npm packages of the stands")
+STANDS = Path(__file__).parents[2] / "tests" / "stands"
 
 Answer = tuple[int, dict[str, str], Any]
 
@@ -365,6 +363,7 @@ def stand() -> Iterator[Callable[..., str]]:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
+        assert (STANDS / "node_modules").is_dir(), "the stands are not installed: run scripts/stands.sh"
         command = [f"{STANDS}/node_modules/.bin/node", f"{STANDS}/node_modules/{program}", *arguments]
         command += ["--port", str(port)]
         running.append(subprocess.Popen(command, cwd=STANDS, stdout=subprocess.DEVNULL, start_new_session=True))
@@ -382,7 +381,6 @@ def stand() -> Iterator[Callable[..., str]]:
         process.wait(20)
 
 
-@stands
 async def test_the_report_follows_all_five_recorded_pages_of_github(serve: Serve, stand: Callable[..., str]) -> None:
     """The recording begins with `per_page=3` and no filter; a handler in front translates the first question alone."""
     fixtures = stand("@octokit/fixtures-server/bin/server.js")
@@ -421,7 +419,6 @@ tokens: {test_token_admin: {login: octocat, scopes: [repo]}}
 """
 
 
-@stands
 async def test_a_report_of_the_emulator(stand: Callable[..., str], tmp_path: Path) -> None:
     (tmp_path / "seed.yaml").write_text(SEED)
     url = stand("emulate/dist/index.js", "--service", "github", "--seed", str(tmp_path / "seed.yaml"))
