@@ -271,3 +271,36 @@ def test_a_run_is_not_given_more_than_it_may_have(taker: Victim, body: dict[str,
     assert answer.status_code != 202 or body == LABELS[-1], body
     long = taker.ask("POST", "/flows/taker/runs", json={}, headers={"idempotency-key": "k" * 5_000})
     assert long.status_code in (400, 422, 431), long.text
+
+
+BIG = str(2**63)
+EDGES = ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00%2B23:59", "9999-12-31T23:59:59-23:59"]
+
+
+@pytest.mark.parametrize("path", ["runs?number=N", "flows/taker/export?version=N", "flows/taker/versions/N"])
+def test_a_number_that_no_database_holds_is_refused(taker: Victim, path: str) -> None:
+    answer = taker.ask("GET", "/" + path.replace("N", BIG))
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_input"), answer.text
+
+
+@pytest.mark.parametrize("edge", EDGES)
+def test_an_instant_at_the_edge_of_all_calendars_is_refused(taker: Victim, edge: str) -> None:
+    at = edge.replace("%2B", "+")
+    flow = """
+schema: monjolo/flow/v1
+id: edges
+triggers: [{id: t, type: interval, every: 1h}]
+steps: [{id: a, uses: core/log, with: {message: a}}]
+"""
+    taker.publish(flow)
+    bad = flow.replace("every: 1h", f"every: 1h, anchor: '{at}'")
+    calls = [
+        ("GET", f"/runs?from={edge}", None),
+        ("POST", "/flows/edges/backfill", {"from": at, "to": "2026-01-01T00:00:00Z"}),
+        ("POST", "/flows/edges/ticks/catch-up", {"ticks": [{"trigger": "t", "instant": at}]}),
+        ("POST", "/runs/bulk", {"filter": {"flow": "edges", "to": at}, "action": "cancel"}),
+        ("POST", "/flows/validate", {"source": bad}),
+    ]
+    for method, path, body in calls:
+        answer = taker.ask(method, path, json=body)
+        assert answer.status_code == 422 or answer.json().get("problems"), (path, answer.text)

@@ -31,11 +31,13 @@ class Gate:
         public: frozenset[str],
         needs: str | None = None,
         max_body: int = MAX_BODY,
+        by_python: bool = False,
     ) -> None:
         self.app, self.template, self.public = app, template, public
         self._authentication = authentication
         self._needs = require(needs) if needs else None
         self._max_body = max_body
+        self._by_python = by_python
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["template"] = self.template
@@ -44,7 +46,8 @@ class Gate:
             return
         if scope["method"] not in self.public:
             await self._admit(scope)
-        await self.app(scope, guarded(dict(scope["headers"]), receive, self._max_body), send)
+        body = guarded(dict(scope["headers"]), receive, self._max_body, by_python=self._by_python)
+        await self.app(scope, body, send)
 
     async def _admit(self, scope: Scope) -> None:
         principal = await self._authentication.principal(scope)
@@ -107,6 +110,7 @@ def _behind_gate(
         public=frozenset(open_methods),
         needs=getattr(route, "needs", None),
         max_body=limits.get(template, MAX_BODY),
+        by_python=isinstance(route, APIRoute),
     )
     if isinstance(route, WebSocketRoute):
         return WebSocketRoute(template, gate, name=context.name)

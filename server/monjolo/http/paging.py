@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Query
+from pydantic import Field
 
 from monjolo.kit import json
 from monjolo.kit.errors import InvalidInput
 
 T = TypeVar("T")
 Key = tuple[int | str, ...]
+Number = Annotated[int, Field(ge=1, le=2**63 - 1)]  # of a run, a version, an attempt: what the database takes
 
 DEFAULT_LIMIT, MAX_LIMIT = 50, 200
 

@@ -9,6 +9,7 @@ from typing import Protocol
 
 MILLISECOND, SECOND, MINUTE, HOUR, DAY = 1_000, 1_000_000, 60_000_000, 3_600_000_000, 86_400_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST_YEAR, _LAST_YEAR = 1900, 9900  # so that time zones and spans around it stay within what dates can be
 _UNITS = {"us": 1, "ms": MILLISECOND, "s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY, "w": 7 * DAY}
 _PART = re.compile(r"(\d+(?:\.\d+)?)(us|ms|s|m|h|d|w)")
 _ISO = re.compile(r"P(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?")
@@ -43,8 +44,11 @@ def to_rfc3339(instant: int) -> str:
 
 
 def from_rfc3339(text: str) -> int:
-    """Raises ValueError when `text` is no RFC 3339 instant with an offset."""
-    return from_datetime(datetime.fromisoformat(text))
+    """Raises ValueError when `text` is no RFC 3339 instant with an offset, or one that no calendar reckons with."""
+    moment = datetime.fromisoformat(text)
+    if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
+        raise ValueError(f"the year must be from {_FIRST_YEAR} to {_LAST_YEAR}")
+    return from_datetime(moment)
 
 
 def parse_duration(text: str) -> int:

@@ -54,6 +54,35 @@ async def test_json_nested_too_deep_is_refused_before_it_is_parsed(
     )
 
 
+@pytest.mark.parametrize("path", [ITEMS, HOT])
+@pytest.mark.parametrize("kind", ["application/JSON", "text/plain", "application/x-www-form-urlencoded"])
+async def test_nor_does_its_content_type_let_it_in(
+    client: httpx2.AsyncClient, admin: dict[str, str], path: str, kind: str
+) -> None:
+    answer = await client.post(path, headers=admin | {"content-type": kind}, content=b" [" + b"[" * 65 + b"]" * 66)
+    assert is_problem(answer, 422, "json_too_deep")
+
+
+@pytest.mark.parametrize(
+    ("value", "status", "code"),
+    [
+        (b'"\\ud800"', 400, "invalid_json"),
+        (b"NaN", 400, "invalid_json"),
+        (b"-Infinity", 400, "invalid_json"),
+        (b"1e999", 400, "invalid_json"),
+        (b"9" * 30, 422, "number_too_large"),
+    ],
+)
+async def test_json_that_only_python_takes_is_refused(
+    client: httpx2.AsyncClient, admin: dict[str, str], value: bytes, status: int, code: str
+) -> None:
+    for body in (b'{"name": %b}' % value, b'{"name": "a", "sizes": [1, {"x": %b}]}' % value):
+        assert is_problem(await client.post(ITEMS, headers=admin | JSON, content=body), status, code)
+    for fine in (b'"\\ud83d\\ude00"', b'"NaN Infinity"', b'"' + b"9" * 30 + b'"'):
+        taken = await client.post(ITEMS, headers=admin | JSON, content=b'{"name": %b, "sizes": []}' % fine)
+        assert taken.status_code < 300, taken.text
+
+
 async def test_a_body_over_its_routes_limit_is_a_413_however_it_is_sent(
     client: httpx2.AsyncClient, admin: dict[str, str]
 ) -> None:
@@ -140,6 +169,22 @@ async def test_the_document_names_every_route_and_how_to_sign_in(house: House, c
     assert {"bearer": []} in paths["/api/v1/users"]["get"]["security"]
     assert paths["/health/live"]["get"]["security"] == []
     assert document["components"]["schemas"]["Problem"]["required"]
+
+
+async def test_schemas_of_raw_routes_stand_where_references_find_them() -> None:
+    router = APIRouter()
+    schema = {"$defs": {"Part": {"type": "string"}}, "properties": {"parts": {"items": {"$ref": "#/$defs/Part"}}}}
+    body = {"requestBody": {"content": {"application/json": {"schema": schema}}}}
+
+    async def endpoint(request: Request) -> Response:
+        return Response()
+
+    add_hot_route(router, "POST", "/things", endpoint, needs=None, openapi=body)
+    document = openapi_document(list(iter_route_contexts(router.routes)), "1", set())
+    found = document["paths"]["/things"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert found == {"properties": {"parts": {"items": {"$ref": "#/components/schemas/Part"}}}}
+    assert document["components"]["schemas"]["Part"] == {"type": "string"}
+    assert "$defs" in schema  # what the route described is not changed
 
 
 async def test_health_says_what_is_not_ready(client: httpx2.AsyncClient) -> None:

@@ -5,7 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from monjolo.domains.runs.writing import SOURCE
+from monjolo.domains.triggers import repository
+from monjolo.domains.triggers.models import InternalEvent
+from monjolo.kit.ids import new_id
 from monjolo.kit.time import DAY
+
+from .conftest import START
 
 if TYPE_CHECKING:
     from .conftest import Platform
@@ -71,8 +77,16 @@ async def test_one_flow_that_cannot_start_does_not_stop_the_others(platform: Pla
 
 async def test_a_chain_of_events_ends(platform: Platform) -> None:
     await platform.publish("a", WAITS % "")
-    await post(platform, {"depth": 15})
-    await post(platform, {"depth": 16})
+    for depth in (15, 16):
+        event = InternalEvent(new_id(), platform.workspace, "pedido.novo", {"depth": depth}, SOURCE, START)
+        await platform.database.write(lambda c, e=event: repository.insert_event(c, e))
+    await drain(platform)
+    assert len(platform.runs.made) == 1
+
+
+async def test_data_that_somebody_sends_with_the_name_depth_is_data(platform: Platform) -> None:
+    await platform.publish("a", WAITS % "")
+    await post(platform, {"depth": 40})
     await drain(platform)
     assert len(platform.runs.made) == 1
 

@@ -13,7 +13,7 @@ from monjolo.domains.flows.models import FlowHead
 from monjolo.domains.flows.service import FlowsService
 from monjolo.http.auth import Principal, require
 from monjolo.http.etag import IfMatch, etag, if_match
-from monjolo.http.paging import PageQuery, encode_cursor, page_query
+from monjolo.http.paging import Number, PageQuery, encode_cursor, page_query
 
 Reader = Annotated[Principal, Depends(require("flows:read"))]
 Writer = Annotated[Principal, Depends(require("flows:write"))]
@@ -70,7 +70,7 @@ def _reading(routes: APIRouter, flows: FlowsService) -> None:
         return schemas.flow_detail(head, version)
 
     @routes.get("/flows/{slug}/export", response_class=Response)
-    async def export_flow(slug: str, who: Reader, version: Annotated[int | None, Query(ge=1)] = None) -> Response:
+    async def export_flow(slug: str, who: Reader, version: Number | None = None) -> Response:
         """The flow's text, as it was written."""
         if version is None:
             _, found = await flows.current(who.workspace_id, slug)
@@ -172,9 +172,7 @@ def _versions(routes: APIRouter, flows: FlowsService) -> None:
         return schemas.VersionPage(items=items, next=more, total=total)
 
     @routes.get("/flows/{slug}/versions/diff")
-    async def diff_versions(
-        slug: str, who: Reader, a: Annotated[int, Query(ge=1)], b: Annotated[int, Query(ge=1)]
-    ) -> schemas.DiffView:
+    async def diff_versions(slug: str, who: Reader, a: Number, b: Number) -> schemas.DiffView:
         """What version `b` changes of version `a`: by meaning, and as unified text."""
         before = await flows.version(who.workspace_id, slug, a)
         after = await flows.version(who.workspace_id, slug, b)
@@ -185,12 +183,12 @@ def _versions(routes: APIRouter, flows: FlowsService) -> None:
         return schemas.DiffView(a=a, b=b, changes=changes, text=text)
 
     @routes.get("/flows/{slug}/versions/{number}")
-    async def get_version(slug: str, number: int, who: Reader) -> schemas.VersionDetail:
+    async def get_version(slug: str, number: Number, who: Reader) -> schemas.VersionDetail:
         return schemas.version_detail(await flows.version(who.workspace_id, slug, number))
 
     @routes.post("/flows/{slug}/versions/{number}/restore")
     async def restore_version(
-        slug: str, number: int, who: Writer, match: Match, response: Response
+        slug: str, number: Number, who: Writer, match: Match, response: Response
     ) -> schemas.PublishedView:
         """Publish an old version's text as the newest version."""
         published = await flows.restore(who.workspace_id, slug, number, actor=who.user_id, expects=match.check)

@@ -20,7 +20,7 @@ from monjolo.domains.runs.service import RunsService
 from monjolo.domains.runs.workers import WorkersBook
 from monjolo.http.auth import Principal, principal_of, require
 from monjolo.http.hot import add_hot_route, json_response, read_json
-from monjolo.http.paging import PageQuery, answer, decode_cursor, encode_cursor, page_of, page_query
+from monjolo.http.paging import Number, PageQuery, answer, decode_cursor, encode_cursor, page_of, page_query
 from monjolo.http.sse import EventStream, last_event_id
 from monjolo.kit.errors import InvalidInput, Problem
 from monjolo.kit.time import DAY, SECOND, Clock, from_rfc3339, parse_duration
@@ -177,7 +177,7 @@ def _listing(routes: APIRouter, flows: FlowsService, database: Database) -> None
         principal: Reader,
         page: Page,
         flow: str | None = None,
-        number: Annotated[int | None, Query(ge=1)] = None,
+        number: Number | None = None,
         status: Annotated[list[str] | None, Query()] = None,
         trigger: str | None = None,
         q: Annotated[str | None, Query(max_length=200)] = None,
@@ -376,7 +376,7 @@ def _logging(routes: APIRouter, logs: LogStore, database: Database, clock: Clock
         principal: Reader,
         run_id: str,
         step: str | None = None,
-        attempt: int | None = None,
+        attempt: Number | None = None,
         after: Annotated[str | None, Query(max_length=1000)] = None,
         q: Annotated[str | None, Query(max_length=500)] = None,
         level: str | None = None,
@@ -396,7 +396,7 @@ def _logging(routes: APIRouter, logs: LogStore, database: Database, clock: Clock
         format: Annotated[str, Query(pattern="^(txt|ndjson)$")] = "txt",
         gzip: bool = False,
         step: str | None = None,
-        attempt: int | None = None,
+        attempt: Number | None = None,
     ) -> StreamingResponse:
         """The whole log, however large."""
         run = await database.read(lambda c: queries.get(c, principal.workspace_id, run_id))
@@ -406,10 +406,12 @@ def _logging(routes: APIRouter, logs: LogStore, database: Database, clock: Clock
     @routes.get("/logs", tags=["logs"])
     async def search(
         principal: Reader,
-        q: Annotated[str, Query(min_length=1, max_length=500)],
+        q: Annotated[str, Query(max_length=500)] = "",
         from_: Annotated[str | None, Query(alias="from")] = None,
         to: str | None = None,
         level: str | None = None,
+        flow: Annotated[str | None, Query(max_length=64)] = None,
+        step: Annotated[str | None, Query(max_length=500)] = None,
         limit: Annotated[int, Query(ge=1, le=1000)] = 200,
     ) -> Response:
         """Lines of all runs that contain the text, within a time (the last day by default), the newest runs first.
@@ -423,7 +425,9 @@ def _logging(routes: APIRouter, logs: LogStore, database: Database, clock: Clock
         workspace = principal.workspace_id
         return json_response(
             await database.read(
-                lambda c: log_search.search(c, workspace, query=q, levels=levels, start=start, end=end, limit=limit)
+                lambda c: log_search.search(
+                    c, workspace, query=q, levels=levels, start=start, end=end, limit=limit, flow=flow, step=step
+                )
             )
         )
 

@@ -11,6 +11,7 @@ from monjolo.domains.runs import log_windows, queries
 from monjolo.domains.runs.logs import levels_from
 from monjolo.http.auth import Principal, require
 from monjolo.http.hot import json_response
+from monjolo.http.paging import Number
 from monjolo.kit.errors import InvalidInput
 from monjolo.storage.port import Database
 
@@ -20,7 +21,7 @@ Reader = Annotated[Principal, Depends(require("runs:read"))]
 def add(routes: APIRouter, database: Database) -> None:
     @routes.get("/runs/{run_id}/logs/index", tags=["logs"])
     async def index_of_log(
-        principal: Reader, run_id: str, step: str | None = None, attempt: int | None = None
+        principal: Reader, run_id: str, step: str | None = None, attempt: Number | None = None
     ) -> Response:
         """How many lines and bytes there are, by level, and the numbers of the lines that are errors."""
 
@@ -37,7 +38,7 @@ def add(routes: APIRouter, database: Database) -> None:
         first: Annotated[int, Query(ge=1)] = 1,
         limit: Annotated[int, Query(ge=1, le=5000)] = 1000,
         step: str | None = None,
-        attempt: int | None = None,
+        attempt: Number | None = None,
     ) -> Response:
         """Any stretch of lines, by number."""
 
@@ -54,7 +55,7 @@ def add(routes: APIRouter, database: Database) -> None:
         q: Annotated[str, Query(max_length=500)] = "",
         level: str | None = None,
         step: str | None = None,
-        attempt: int | None = None,
+        attempt: Number | None = None,
     ) -> Response:
         """The numbers of all lines that hold the text, at the level or worse."""
         try:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from monjolo.domains.runs.service import BULK
+from monjolo.http.paging import Number
 
 LabelName = Annotated[str, Field(min_length=1, max_length=100)]
 LabelValue = Annotated[str, Field(max_length=200)]
@@ -23,7 +24,7 @@ class _Strict(BaseModel):
 class StartRun(_Strict):
     inputs: dict[str, Any] = Field(default_factory=dict)
     labels: Labels = Field(default_factory=dict)
-    version: int | None = Field(None, ge=1, description="a version of the flow; the published one by default")
+    version: Number | None = Field(None, description="a version of the flow; the published one by default")
     priority: Priority = None
 
 
@@ -56,7 +57,7 @@ class RunFilter(_Strict):
     """As the list of runs takes it; at least one of them."""
 
     flow: str | None = None
-    number: int | None = Field(None, ge=1)
+    number: Number | None = None
     status: list[str] | str | None = Field(None, description="some, as a list or by commas")
     trigger: str | None = None
     q: str | None = Field(None, max_length=200)

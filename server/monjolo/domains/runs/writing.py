@@ -15,6 +15,7 @@ from monjolo.kit import json
 from monjolo.kit.ids import new_id
 from monjolo.storage.port import Connection
 
+SOURCE = "platform"  # of events that runs tell of themselves: only those count how many followed from one another
 _NO_TASK = STEP_ENDED | {StepStatus.RETRYING}
 
 
@@ -133,12 +134,12 @@ def put_run_event(connection: Connection, entry: Entry, head: RunHead, at: int) 
         "depth": event_depth(entry) + 1,
     }
     kind, event_id = f"run.{head.status}", new_id()
-    repository.put_event(connection, (event_id, entry.workspace_id, kind, json.dumps(data), "platform", at))
+    repository.put_event(connection, (event_id, entry.workspace_id, kind, json.dumps(data), SOURCE, at))
     return waits.tell(connection, entry.workspace_id, event_id, kind, at)
 
 
 def event_depth(entry: Entry) -> int:
     """How many events stand between this run and whatever began it: what stops a circle of flows."""
     event = entry.state.context.get("event")
-    depth = event.get("data", event).get("depth", 0) if isinstance(event, dict) else 0
+    depth = event.get("depth", 0) if isinstance(event, dict) and event.get("source") == SOURCE else 0
     return depth if isinstance(depth, int) else 0

@@ -11,6 +11,7 @@ import structlog
 from monjolo.domains.runs import waits
 from monjolo.domains.runs.evaluation import event_names
 from monjolo.domains.runs.models import NewRun
+from monjolo.domains.runs.writing import SOURCE
 from monjolo.domains.triggers import repository
 from monjolo.domains.triggers.models import SECONDS_REMEMBERED, InternalEvent, Runs, Trigger
 from monjolo.domains.triggers.wishes import Declined, Wishes
@@ -115,7 +116,7 @@ class EventService:
 
 
 def _depth(event: InternalEvent) -> int:
-    depth = event.data.get("depth", 0)
+    depth = event.data.get("depth", 0) if event.source == SOURCE else 0
     return depth if isinstance(depth, int) else 0
 
 
