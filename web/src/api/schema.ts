@@ -3865,11 +3865,13 @@ export interface operations {
     };
     search_api_v1_logs_get: {
         parameters: {
-            query: {
-                q: string;
+            query?: {
+                q?: string;
                 from?: string | null;
                 to?: string | null;
                 level?: string | null;
+                flow?: string | null;
+                step?: string | null;
                 limit?: number;
             };
             header?: never;

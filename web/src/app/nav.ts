@@ -13,4 +13,5 @@ export const NAV: Destination[] = [
   { to: '/', icon: 'home', label: 'nav.dashboard', key: 'p' },
   { to: '/flows', icon: 'flow', label: 'nav.flows', key: 'f' },
   { to: '/runs', icon: 'runs', label: 'nav.runs', key: 'e' },
+  { to: '/logs', icon: 'logs', label: 'nav.logs', key: 'l' },
 ];

@@ -11,6 +11,7 @@ import { meQuery, queryClient } from '@/api/queries';
 import { BASE } from '@/lib/base';
 import { oneOf, text, whole } from '@/lib/search';
 import { WINDOWS, type Window } from '@/features/dashboard/api';
+import { LEVELS, type LogFilters } from '@/features/logs/api';
 import type { RunFilters } from '@/features/runs/explorer-api';
 import { runSearch } from '@/features/runs/search';
 import { DashboardPage } from '@/features/dashboard/DashboardPage';
@@ -103,8 +104,22 @@ const runRoute = createRoute({
   component: lazyRouteComponent(() => import('@/features/runs/RunPage'), 'RunPage'),
 });
 
+const logsRoute = createRoute({
+  getParentRoute: () => shellRoute,
+  path: 'logs',
+  validateSearch: (search): LogFilters => ({
+    q: text(search.q),
+    level: oneOf(search.level, LEVELS),
+    flow: text(search.flow),
+    step: text(search.step),
+    from: text(search.from),
+    to: text(search.to),
+  }),
+  component: lazyRouteComponent(() => import('@/features/logs/LogsPage'), 'LogsPage'),
+});
+
 export const router = createRouter({
-  routeTree: rootRoute.addChildren([setupRoute, loginRoute, shellRoute.addChildren([dashboardRoute, flowsRoute, flowRoute, flowTabRoute, runsRoute, runRoute])]),
+  routeTree: rootRoute.addChildren([setupRoute, loginRoute, shellRoute.addChildren([dashboardRoute, flowsRoute, flowRoute, flowTabRoute, runsRoute, runRoute, logsRoute])]),
   basepath: BASE,
   defaultPreload: 'intent',
   scrollRestoration: true,
