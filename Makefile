@@ -52,5 +52,6 @@ shots: $(READY) web  ## screenshots of every screen, both themes and languages, 
 
 docs: $(READY)  ## write the reference pages again that are made from the code, and the figures of the READMEs
 	@$(RUN)/python scripts/docs.py && $(RUN)/python scripts/readme_figures.py
+	@[ ! -d web/node_modules ] || $(RUN)/python scripts/web_types.py
 
 .PHONY: help setup web up lock check api-types shots test simulate mutants chaos bench docs

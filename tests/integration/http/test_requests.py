@@ -7,6 +7,13 @@ import typing
 
 import httpx2
 import pytest
+from fastapi import APIRouter
+from fastapi.routing import iter_route_contexts
+from starlette.requests import Request
+from starlette.responses import Response
+
+from monjolo.http.hot import add_hot_route
+from monjolo.http.openapi import openapi_document
 
 if typing.TYPE_CHECKING:
     from .conftest import House
