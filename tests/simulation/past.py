@@ -80,13 +80,12 @@ class _Runs:
     async def prepare(self, workspace_id: str, new: Sequence[NewRun]) -> list[_Run]:
         return [_Run(new_id(), wish) for wish in new]
 
-    def insert(self, connection: Any, prepared: _Run) -> None:
-        wish = prepared.new
-        connection.execute(
+    def insert(self, connection: Any, prepared: Sequence[_Run]) -> None:
+        connection.executemany(
             "INSERT INTO runs (id, workspace_id, number, flow_id, flow, version, status, seed, trigger_type,"
             ' "trigger", inputs, labels, context, head, root_run_id, created_at) VALUES'
             " (?, 'w', 1, 'flow', 'f', 1, 'queued', 0, 'schedule', ?, '{}', ?, '{}', '{}', '', 0)",
-            (prepared.id, wish.trigger["instant"], wish.labels.get("backfill", "")),
+            [(run.id, run.new.trigger["instant"], run.new.labels.get("backfill", "")) for run in prepared],
         )
 
     def committed(self, prepared: Sequence[_Run]) -> None:

@@ -145,7 +145,7 @@ async def test_a_run_made_in_anothers_transaction_leaves_and_keeps_its_time(hous
     """As schedules and webhooks make them: the first step sleeps, and must wake."""
     await house.publish("f", "  - {id: a, sleep: 10s}\n  - {id: b, uses: core/log, with: {message: hi}}")
     prepared = await house.runs.prepare(house.workspace, [await house.wish("f")])
-    await house.database.write(lambda c: [house.runs.insert(c, run) for run in prepared])
+    await house.database.write(lambda c: house.runs.insert(c, prepared))
     house.runs.committed(prepared)
     await house.no_task()
     house.clock.at += 11 * SECOND  # nobody says so: the waiting itself must have been told of the timer
@@ -158,7 +158,7 @@ async def test_whoever_looks_on_sees_a_run_made_in_anothers_transaction(house: H
     await house.publish("f", STEP)
     subscription = house.bus.subscribe(["runs"])
     prepared = await house.runs.prepare(house.workspace, [await house.wish("f")])
-    await house.database.write(lambda c: [house.runs.insert(c, run) for run in prepared])
+    await house.database.write(lambda c: house.runs.insert(c, prepared))
     house.runs.committed(prepared)
     async with asyncio.timeout(5):
         event = await anext(aiter(subscription))

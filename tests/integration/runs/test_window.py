@@ -204,7 +204,7 @@ async def test_what_is_ready_without_anybody_having_been_told_is_found(house: Ho
     """As when the one who made the run went away between its commit and saying so."""
     await house.publish("f", ONE)
     prepared = await house.runs.prepare(house.workspace, [await house.wish("f")])
-    await house.database.write(lambda c: [house.runs.insert(c, run) for run in prepared])
+    await house.database.write(lambda c: house.runs.insert(c, prepared))
     await house.no_task()
     await house.repair.sweep()
     assert (await house.task()).run_id == prepared[0].id

@@ -75,13 +75,13 @@ class NotedRuns:
         self.prepared += len(new)
         return [NotedRun(new_id(), wish, 7) for wish in new]
 
-    def insert(self, connection: Connection, prepared: NotedRun) -> None:
-        connection.execute(
+    def insert(self, connection: Connection, prepared: Sequence[NotedRun]) -> None:
+        connection.executemany(
             "INSERT INTO runs (id, workspace_id, number, flow_id, flow, version, status, seed, trigger_type,"
             ' "trigger", inputs, labels, context, head, root_run_id, created_at) VALUES'
             " (?, (SELECT value FROM meta WHERE key = 'workspace_id'), 7, ?, '', 1, 'queued', 0, 'x', '{}',"
             " '{}', '{}', '{}', '{}', ?, 0)",
-            (prepared.id, prepared.new.flow_id, prepared.id),
+            [(run.id, run.new.flow_id, run.id) for run in prepared],
         )
 
     def committed(self, prepared: Sequence[NotedRun]) -> None:

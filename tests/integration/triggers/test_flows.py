@@ -183,7 +183,7 @@ async def test_restoring_publishes_the_old_text_as_the_newest_version(platform: 
 
 async def test_a_flow_with_live_runs_is_deleted_by_force_only(platform: Platform) -> None:
     head = (await put(platform)).head
-    await platform.database.write(lambda c: platform.runs.insert(c, _run(head.id)))
+    await platform.database.write(lambda c: platform.runs.insert(c, [_run(head.id)]))
     with pytest.raises(Conflict) as refused:
         await platform.flows.delete(platform.workspace, "relatorio", actor="ana")
     assert refused.value.code == "flow_has_live_runs"

@@ -72,3 +72,15 @@ def test_the_cache_forgets_what_was_not_asked_for_longest() -> None:
     assert cache.get("a") == 1
     cache.put("c", 3)
     assert (cache.get("a"), cache.get("b"), cache.get("c"), len(cache)) == (1, None, 3, 2)
+
+
+def test_the_cache_forgets_as_many_as_make_room_for_one_that_weighs_more() -> None:
+    cache: LeastRecent[str, str] = LeastRecent(6, len)
+    for name, value in (("a", "xx"), ("b", "xx"), ("c", "xx"), ("a", "x"), ("d", "xxxx")):
+        cache.put(name, value)
+    assert (cache.get("a"), cache.get("b"), cache.get("c"), cache.get("d")) == ("x", None, None, "xxxx")
+    cache.drop("d")
+    cache.put("e", "xxxxx")
+    assert (cache.get("a"), cache.get("e"), len(cache)) == ("x", "xxxxx", 2)
+    cache.put("f", "xxxxxxx")
+    assert (cache.get("f"), len(cache)) == ("xxxxxxx", 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
@@ -11,10 +11,15 @@ V = TypeVar("V")
 
 
 class LeastRecent(Generic[K, V]):
-    """A dict of at most `limit` entries: the one that was not asked for longest goes first."""
+    """A dict whose entries weigh at most `limit` together: the one that was not asked for longest goes first.
 
-    def __init__(self, limit: int) -> None:
+    Without `weigh` each weighs one. What was put last stays, whatever it weighs.
+    """
+
+    def __init__(self, limit: int, weigh: Callable[[V], int] = lambda _: 1) -> None:
         self._limit = limit
+        self._weigh = weigh
+        self._weight = 0
         self._entries: OrderedDict[K, V] = OrderedDict()
 
     def get(self, key: K) -> V | None:
@@ -24,13 +29,16 @@ class LeastRecent(Generic[K, V]):
         return value
 
     def put(self, key: K, value: V) -> None:
+        self.drop(key)
         self._entries[key] = value
-        self._entries.move_to_end(key)
-        if len(self._entries) > self._limit:
-            self._entries.popitem(last=False)
+        self._weight += self._weigh(value)
+        while self._weight > self._limit and len(self._entries) > 1:
+            self._weight -= self._weigh(self._entries.popitem(last=False)[1])
 
     def drop(self, key: K) -> None:
-        self._entries.pop(key, None)
+        value = self._entries.pop(key, None)
+        if value is not None:
+            self._weight -= self._weigh(value)
 
     def __len__(self) -> int:
         return len(self._entries)

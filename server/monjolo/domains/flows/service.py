@@ -28,7 +28,7 @@ from monjolo.kit.time import Clock
 from monjolo.storage.port import Connection, Database
 
 T = TypeVar("T")
-COMPILED_KEPT = 2_000
+STEPS_KEPT = 40_000  # of compiled flows, some 2 KiB each: ten thousand small flows that are due at once stay at hand
 HEADS_KEPT = 20_000
 
 Expectation = Callable[[int], None]
@@ -61,7 +61,7 @@ class FlowsService:
         self._catalogue = catalogue
         self._triggers = triggers
         self._audit = audit
-        self._compiled: LeastRecent[tuple[str, int], Compiled] = LeastRecent(COMPILED_KEPT)
+        self._compiled: LeastRecent[tuple[str, int], Compiled] = LeastRecent(STEPS_KEPT, _weight)
         self._heads: LeastRecent[str, FlowHead] = LeastRecent(HEADS_KEPT)
         self._gone: LeastRecent[str, bool] = LeastRecent(HEADS_KEPT)
         self._ids: LeastRecent[tuple[str, str], str] = LeastRecent(HEADS_KEPT)
@@ -481,6 +481,10 @@ def _head_after(head: FlowHead, edition: _Edition, number: int) -> FlowHead:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _weight(compiled: Compiled) -> int:
+    return 1 + len(compiled.plan.steps)
 
 
 def _compiled(versions: list[tuple[FlowHead, FlowVersion]]) -> dict[tuple[str, int], Compiled]:

@@ -353,14 +353,15 @@ def _shares(
     """An equal share of each; what one flow leaves of it is for the others."""
     rows: list[Any] = []
     while flows and len(rows) < room:
-        share, more = max(1, (room - len(rows)) // len(flows)), []
+        share, more, taken = max(1, (room - len(rows)) // len(flows)), [], []
         for flow in flows[: room - len(rows)]:
             found = repository.ready_tasks(connection, group, flow, until, share)
-            repository.mark_dispatched(connection, now, [(row["run_id"], row["key"], row["token"]) for row in found])
-            rows += found
+            taken += found
             if found:
                 turn = flow
             if len(found) == share:
                 more.append(flow)
+        repository.mark_dispatched(connection, now, [(row["run_id"], row["key"], row["token"]) for row in taken])
+        rows += taken
         flows = more
     return rows, turn

@@ -54,9 +54,9 @@ class RunsService:
         """Checked and decided, not written. Raises the MonjoloError of the first that cannot be."""
         return await self._acceptance.prepare_many(new)
 
-    def insert(self, connection: Connection, prepared: PreparedRun) -> None:
-        """Writes the run; when its idempotency key was used before, sets `duplicate_of` and writes nothing."""
-        self._insert(connection, prepared, changes_of(prepared))
+    def insert(self, connection: Connection, prepared: Sequence[PreparedRun]) -> None:
+        """Writes the runs; of one whose idempotency key was used before, sets `duplicate_of` and writes nothing."""
+        self._insert(connection, prepared, [changes_of(run) for run in prepared])
 
     def committed(self, prepared: Sequence[PreparedRun]) -> None:
         """After the commit: the tasks of these runs may leave."""
@@ -67,22 +67,31 @@ class RunsService:
         self._advance.inbox_has_news.set()
         self._advance.announce(stored)
 
-    def _insert(self, connection: Connection, prepared: PreparedRun, changes: Changes) -> bool:
-        if prepared.idempotency is not None:
-            scope, key, fingerprint = prepared.idempotency
-            workspace_id, now = prepared.entry.workspace_id, prepared.row["created_at"]
-            first = repository.claim_key(connection, workspace_id, scope, key, fingerprint, prepared.id, now, KEY_KEPT)
-            if first is not None:
-                if first[1] != fingerprint:
-                    raise InvalidInput(
-                        "This Idempotency-Key was used with other inputs; use a new key for a new request.",
-                        code="idempotency_mismatch",
-                    )
-                prepared.duplicate_of = first[0]
-                return False
-        _, told = writing.write(connection, [changes], self._group)
-        told = self._advance.put_events(connection, [changes]) or told
-        return write_beginning(connection, prepared) or told
+    def _insert(self, connection: Connection, prepared: Sequence[PreparedRun], changed: Sequence[Changes]) -> bool:
+        """True when there is something new in the inbox."""
+        new = [pair for pair in zip(prepared, changed, strict=True) if self._is_first(connection, pair[0])]
+        changed = [changes for _, changes in new]
+        _, told = writing.write(connection, changed, self._group)
+        told = self._advance.put_events(connection, changed) or told
+        begun = [write_beginning(connection, run) for run, _ in new]
+        return told or any(begun)
+
+    def _is_first(self, connection: Connection, prepared: PreparedRun) -> bool:
+        """With its idempotency key, if it has one; the key is claimed."""
+        if prepared.idempotency is None:
+            return True
+        scope, key, fingerprint = prepared.idempotency
+        workspace_id, now = prepared.entry.workspace_id, prepared.row["created_at"]
+        first = repository.claim_key(connection, workspace_id, scope, key, fingerprint, prepared.id, now, KEY_KEPT)
+        if first is None:
+            return True
+        if first[1] != fingerprint:
+            raise InvalidInput(
+                "This Idempotency-Key was used with other inputs; use a new key for a new request.",
+                code="idempotency_mismatch",
+            )
+        prepared.duplicate_of = first[0]
+        return False
 
     # --- accept ---------------------------------------------------------------------------------------------
 
@@ -120,9 +129,7 @@ class RunsService:
 
     async def _store_with_keys(self, prepared: Sequence[PreparedRun], changed: Sequence[Changes]) -> None:
         """A key that was used with other inputs undoes this request, and no other."""
-        told = await self._database.write(
-            lambda c: [self._insert(c, run, changes) for run, changes in zip(prepared, changed, strict=True)]
-        )
+        told = await self._database.write(lambda c: self._insert(c, prepared, changed))
         stored = []
         for run, changes in zip(prepared, changed, strict=True):
             if run.duplicate_of is None:
@@ -131,7 +138,7 @@ class RunsService:
                 self._dispatcher.unreserve(len(changes.direct))
                 self._advance.forget([changes])
         await self._advance.publish(stored)
-        if any(told):
+        if told:
             self._advance.inbox_has_news.set()
 
     # --- later ----------------------------------------------------------------------------------------------

@@ -344,7 +344,7 @@ class BackfillService:
             if refused:
                 declined += 1
             else:
-                self._runs.insert(connection, what)
+                self._runs.insert(connection, [what])
                 begun.append(what)
             if not refused or run_id is None:
                 status, reason = ("skipped", what.reason) if refused else ("ran", "backfill")

@@ -92,7 +92,7 @@ class CatchUpService:
                 status, reason = ("skipped", what.reason) if declined else ("ran", "caught_up")
                 row = (status, None if declined else what.id, reason, now)
                 if repository.catch_up_tick(connection, trigger_id, instant, row) and not declined:
-                    self._runs.insert(connection, what)
+                    self._runs.insert(connection, [what])
                     stored.append(what)
             if stored:
                 instants = [tick.instant for _, tick in part]

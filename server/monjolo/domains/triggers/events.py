@@ -110,7 +110,7 @@ class EventService:
         for each in decided:
             if repository.close_event(connection, each.event.id, now):
                 for run in each.runs:
-                    self._runs.insert(connection, run)
+                    self._runs.insert(connection, [run])
                 made += each.runs
         return made
 

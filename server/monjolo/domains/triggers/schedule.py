@@ -165,9 +165,9 @@ class ScheduleService:
                     continue
                 run = each.runs.get(tick.instant)
                 if run is not None:
-                    self._runs.insert(connection, run)
                     made.append(run)
                 rows.append(_row(trigger, tick, None if run is None else run.id, now))
+        self._runs.insert(connection, made)
         repository.insert_ticks(connection, rows)
         return made
 

@@ -181,7 +181,7 @@ class WebhookService:
                 earlier = repository.claim_delivery(connection, trigger.workspace_id, scope, key, run.id, now, expires)
                 if earlier is not None:
                     return earlier
-            self._runs.insert(connection, run)
+            self._runs.insert(connection, [run])
             return None
 
         if await self._database.write(work) is not None and key is not None:
