@@ -46,6 +46,20 @@ steps:
 on_failure:
   - {id: avisar, uses: core/log, with: {message: "falhou: ${{ error.message }}"}}
 """
+LOOP = """
+schema: monjolo/flow/v1
+id: laco
+steps:
+  - id: itens
+    for_each: {items: [1, 2, 3], as: n, max_parallel: 3, on_item_error: fail}
+    uses: core/python
+    with:
+      script: |
+        def main(inputs):
+            if inputs["n"] == 2:
+                raise ValueError("o item 2 não presta")
+      inputs: {n: "${{ n }}"}
+"""
 LONG = """
 schema: monjolo/flow/v1
 id: log-longo
@@ -109,6 +123,17 @@ def test_run_1_a_failed_run_opens_at_its_failed_step_and_the_error(worked: Platf
     expect(page.get_by_role("group", name="Tentativa").get_by_role("button", pressed=True)).to_have_text("2")
     expect(page.get_by_role("row", name=re.compile("^Falhou validar"))).to_have_attribute("aria-selected", "true")
     expect(page.get_by_role("log").get_by_text("KeyError: 'txid'")).to_be_in_viewport()
+
+
+def test_run_1_a_failed_item_of_a_loop_shows_its_own_error(own: Platform, visit: Visit) -> None:
+    own.publish(LOOP)
+    failed = own.run("laco")
+    page = visit(own).open(f"/runs/{failed['id']}")
+    expect(page.get_by_role("heading", level=2, name="itens[1]", exact=True)).to_be_visible()
+    expect(page.get_by_role("log").get_by_text("ValueError: o item 2 não presta")).to_be_in_viewport()
+    page.get_by_role("button", name="3 itens, 1 com erro").click()
+    expect(page.get_by_role("row", name=re.compile(r"itens\[1\]"))).to_have_attribute("aria-selected", "true")
+    expect(page.get_by_role("row", name=re.compile(r"itens\["))).to_have_count(3)
 
 
 def test_run_2_the_card_names_step_exception_and_line_and_what_changed(worked: Platform, visit: Visit) -> None:

@@ -82,7 +82,7 @@ export function Inspector({ run, step, name, definition, attempt, tab, line, onT
             of={of}
             label={t('log.label', { step: name ?? t('inspector.whole') })}
             live={!hasEnded(run) && (!step || step.finished_at === null)}
-            failure={failureOf(made?.error ?? null)}
+            failure={failureOf(made?.error ?? (run.error?.step === name ? run.error : null))}
             line={line}
             onLine={onLine}
           />

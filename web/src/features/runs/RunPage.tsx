@@ -6,16 +6,15 @@ import { useEffect, useMemo, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { ApiError } from '@/api/client';
-import { hasEnded, isBroken, type Run, type Step, type Why } from '@/api/runs';
+import { hasEnded, isBroken, type Run, type Step } from '@/api/runs';
 import { Page } from '@/components/layout/Page';
 import { PanelError, Skeleton } from '@/components/ui/Panel';
-import { clockTime } from '@/lib/format';
 import { useKeys } from '@/lib/keys';
 import { useLive } from '@/lib/live';
 
-import { backgroundQuery, runQuery, stepsQuery, versionQuery, whyQuery } from './api';
+import { backgroundQuery, runQuery, stepQuery, stepsQuery, versionQuery, whyQuery } from './api';
 import { CauseCard } from './CauseCard';
-import { definitionOf, failedTop } from './definition';
+import { definitionOf, failedTop, itemStep } from './definition';
 import { Inspector, type StepTab } from './Inspector';
 import { RepeatDialog } from './RepeatDialog';
 import { RunGraph } from './RunGraph';
@@ -24,6 +23,7 @@ import { Artifacts, Happenings, InputAndOutput } from './RunTabs';
 import { RUN_TABS, type RunSearch } from './search';
 import { useActs } from './useActs';
 import { Waterfall } from './Waterfall';
+import { WhyLine } from './WhyLine';
 
 const FRESH_MS = 500;
 const GRAPH_UP_TO = 60;
@@ -82,6 +82,9 @@ function OneRun({ run }: { run: Run }) {
     set({ step: key ?? '', attempt, line: undefined });
   const list = steps.data ?? NO_STEPS;
   const key = selected === '' ? undefined : selected;
+  const listed = list.find((each) => each.key === key);
+  const item = useQuery({ ...stepQuery(run.id, key ?? ''), enabled: Boolean(key?.includes('[')) && !listed });
+  const step = listed ?? (key && item.data ? itemStep(key, item.data.output, item.data.attempts) : undefined);
   const go = (to: { id: string } | null | undefined): void =>
     void (to && navigate({ to: '/runs/$id', params: { id: to.id }, search: {} }));
   useKeys({
@@ -150,7 +153,7 @@ function OneRun({ run }: { run: Run }) {
         {steps.data && (
           <Inspector
             run={run}
-            step={list.find((each) => each.key === key)}
+            step={step}
             name={key}
             definition={definitionOf(document, key)}
             attempt={search.attempt}
@@ -172,35 +175,6 @@ function OneRun({ run }: { run: Run }) {
         />
       )}
     </Page>
-  );
-}
-
-const TOLD = [
-  'concurrency',
-  'retrying',
-  'sleep',
-  'subflow',
-  'cancelling',
-  'timing_out',
-  'no_worker_free',
-  'dispatched',
-  'running',
-] as const;
-const TOLD_AT_ONCE = 3;
-
-/** Why it is where it is, in the reader's language; a reason that this page does not know stands as the server says it. */
-function WhyLine({ why }: { why: Why }) {
-  const { t } = useTranslation('runs');
-  const sentences = why.parts.slice(0, TOLD_AT_ONCE).map((part) => {
-    const code = TOLD.find((each) => each === part.code);
-    const at = part.wake_at ? clockTime(part.wake_at, true) : '';
-    return code ? t(`why.${code}`, { step: part.step ?? '', limit: part.limit ?? 1, at }) : part.sentence;
-  });
-  const more = why.parts.length - sentences.length;
-  return (
-    <p className="why-line" role="status" data-testid="why">
-      {sentences.join(' ') || t('why.begin')} {more > 0 && t('why.more', { count: more })}
-    </p>
   );
 }
 

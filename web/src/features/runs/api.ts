@@ -1,7 +1,7 @@
 import { queryOptions } from '@tanstack/react-query';
 
 import { answer, api, type Schemas } from '@/api/client';
-import type { Artifact, Background, Listed, LogIndex, LogLine, Run, Step, Why } from '@/api/runs';
+import type { Artifact, Attempt, Background, Listed, LogIndex, LogLine, Run, Step, Why } from '@/api/runs';
 import { apiUrl } from '@/lib/base';
 
 const PAGE = 200;
@@ -35,7 +35,7 @@ export const stepQuery = (id: string, key: string) =>
   queryOptions({
     queryKey: ['run', id, 'step', key],
     queryFn: () =>
-      answer<{ key: string; output: unknown }>(
+      answer<{ key: string; output: unknown; attempts: Attempt[] }>(
         api.GET('/api/v1/runs/{run_id}/steps/{key}', { params: { path: { run_id: id, key } } }),
       ),
   });

@@ -1,6 +1,6 @@
 /** Where the steps of a run stand in the flow that it goes by. */
 
-import { isBroken, type Run } from '@/api/runs';
+import { isBroken, type Attempt, type Run, type Step } from '@/api/runs';
 
 /** The step of the flow's own list that failed, or holds what failed; only from those can a run be repeated. */
 export function failedTop(run: Run, document: { steps?: { id: string }[] } | undefined): string | null {
@@ -34,4 +34,25 @@ export function definitionOf(document: unknown, key: string | undefined): unknow
   };
   const { steps, on_failure, on_success, on_cancel, finally: last } = document as Record<string, unknown>;
   return search([steps, on_failure, on_success, on_cancel, last]);
+}
+
+/** An item of a loop, which the list of steps leaves out, from what is read of it alone. */
+export function itemStep(key: string, output: unknown, attempts: Attempt[]): Step {
+  const last = attempts.at(-1);
+  return {
+    key,
+    status: last?.status ?? 'pending',
+    reason: null,
+    attempt: last?.attempt ?? 0,
+    output,
+    output_bytes: output === null ? null : JSON.stringify(output).length,
+    error: last?.error ?? null,
+    items: null,
+    child_run: null,
+    reused_from: null,
+    wake_at: null,
+    started_at: attempts[0]?.started_at ?? null,
+    finished_at: last?.finished_at ?? null,
+    attempts,
+  };
 }
