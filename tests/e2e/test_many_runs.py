@@ -94,3 +94,32 @@ def test_the_command_line_repeats_what_a_filter_finds_and_refuses_two_ways_of_sa
     for arguments in (("repeat",), ("repeat", "brittle#1", "--filter", "flow=x"), ("cancel", "brittle#1", "--dry-run")):
         assert platform.cli("run", *arguments).returncode == 2
     assert platform.cli("run", "repeat", "--filter", "colour=red").returncode == 2
+
+
+def test_a_filter_of_nothing_is_nobody_and_a_sign_of_a_pattern_is_a_letter(platform: Platform, brittle: str) -> None:
+    empty = _bulk(platform, 422, filter={"q": "", "flow": None}, action="repeat")
+    assert empty["code"] == "empty_filter"
+    for sign in ("%", "_%", "!%"):
+        assert _bulk(platform, 200, filter={"q": sign}, action="repeat", dry_run=True)["total"] == 0
+    assert _bulk(platform, 200, filter={"q": brittle}, action="repeat", dry_run=True)["total"] > 0
+
+
+def test_a_key_that_repeated_one_run_with_other_inputs_does_not_stop_a_repeat_of_many(platform: Platform) -> None:
+    platform.publish(BRITTLE.replace("brittle", "keyed") + "inputs: {type: object, properties: {n: {}}}\n")
+    run = platform.run("keyed", {"n": 1})
+    key = {"idempotency-key": "k-1"}
+    platform.post(f"/runs/{run['id']}/repeat", {"inputs": {"n": 2}}, headers=key)
+    platform.post("/runs/bulk", {"filter": {"flow": "keyed", "number": 1}, "action": "repeat"}, headers=key)
+
+
+def test_who_cancelled_and_who_repeated_many_stands_in_the_audit_log(platform: Platform, brittle: str) -> None:
+    platform.publish(HELD)
+    one = platform.begin("held")
+    platform.begin("held")
+    platform.post(f"/runs/{one}/cancel", {"reason": "enough"})
+    _bulk(platform, 202, filter={"flow": "held"}, action="cancel")
+    _bulk(platform, 202, filter={"flow": brittle, "number": 1}, action="repeat")
+    found = {(e["action"], e["object"]) for e in platform.get("/audit", limit=20)["items"]}
+    assert found >= {
+        ("run.cancelled", f"run:{one}"), ("runs.cancelled", "flow:held"), ("runs.repeated", f"flow:{brittle}"),
+    }  # fmt: skip

@@ -205,7 +205,7 @@ class House:
             return rows
 
     async def cancel(self, run_id: str, *, force: bool = False) -> None:
-        await self.runs.cancel(self.workspace, run_id, reason="cancelled", force=force)
+        await self.runs.cancel(self.workspace, run_id, reason="cancelled", force=force, actor="test")
 
     def move(self, seconds: float) -> None:
         self.clock.at += round(seconds * SECOND)

@@ -10,8 +10,10 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
+from monjolo.domains.audit.repository import record
 from monjolo.domains.runs import queries, repository
 from monjolo.domains.runs.models import PreparedRun, RepeatWish
+from monjolo.domains.runs.schemas import RunFilter
 from monjolo.domains.runs.service import KEY_KEPT, RunsService
 from monjolo.kit import json
 from monjolo.kit.errors import InvalidInput, MonjoloError
@@ -91,7 +93,8 @@ class BulkRuns:
             if not rows:
                 return {"items": items, "refused": refused}, None
             ids = [row["id"] for row in rows]
-            outcomes = await self._runs.repeat_many(workspace_id, ids, wish, actor=actor, key=key)
+            own = None if key is None else f"bulk:{key}"  # a single repeat's key, with other inputs, is another's
+            outcomes = await self._runs.repeat_many(workspace_id, ids, wish, actor=actor, key=own)
             for row, outcome in zip(rows, outcomes, strict=True):
                 if isinstance(outcome, MonjoloError):
                     refused.append({**_named(row), "code": outcome.code, "detail": outcome.detail})
@@ -99,6 +102,19 @@ class BulkRuns:
                     items.append({**_named(row), "repeat": _repeat(outcome)})
             before = rows[-1]["id"]
         return {"items": items, "refused": refused}, before
+
+    async def note(self, workspace_id: str, action: str, filter_: RunFilter, count: int, actor: str) -> None:
+        """Who asked for it, in the audit log."""
+        if not count:
+            return
+        name = "runs" if filter_.flow is None else f"flow:{filter_.flow}"
+        detail = {"filter": filter_.model_dump(by_alias=True, exclude_none=True), "runs": count}
+        done = {"cancel": "runs.cancelled", "repeat": "runs.repeated"}[action]
+        await self._database.write(
+            lambda c: record(
+                c, workspace_id=workspace_id, actor=actor, action=done, object=name, detail=detail, at=self._clock.now()
+            )
+        )
 
     async def _page(self, workspace_id: str, filters: Mapping[str, Any], before: str, limit: int) -> list[Any]:
         return await self._database.read(lambda c: queries.list_runs(c, workspace_id, dict(filters), before, limit))

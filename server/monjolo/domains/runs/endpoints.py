@@ -315,7 +315,8 @@ def _changing(routes: APIRouter, runs: RunsService, database: Database) -> None:
     async def cancel(principal: Runner, run_id: str, body: CancelRun | None = None) -> Response:
         """Asks the run, and everything below it, to end. A run that has ended stays as it is."""
         wish = body or CancelRun(force=False, reason="cancelled")
-        await runs.cancel(principal.workspace_id, run_id, reason=wish.reason, force=wish.force)
+        workspace, who = principal.workspace_id, principal.user_id
+        await runs.cancel(workspace, run_id, reason=wish.reason, force=wish.force, actor=who)
         run = await database.read(lambda c: queries.get(c, principal.workspace_id, run_id))
         return json_response({"id": run_id, "status": run["status"]}, 202)
 
@@ -338,7 +339,7 @@ def _bulk(routes: APIRouter, bulk: BulkRuns, flows: FlowsService) -> None:
         """
         workspace, key = principal.workspace_id, _key(request)
         filters = await _filters(flows, workspace, body.filter)
-        if not any(value not in (None, []) for value in filters.values()):
+        if not any(value not in (None, [], "") for value in filters.values()):
             raise InvalidInput("The filter is empty: say which runs are meant, by flow or status.", code="empty_filter")
         if body.action == "cancel":
             filters["status"] = _live(filters["status"])
@@ -354,6 +355,7 @@ def _bulk(routes: APIRouter, bulk: BulkRuns, flows: FlowsService) -> None:
             page, last = await bulk.repeat(
                 workspace, filters, before, body.limit, wish, actor=principal.user_id, key=key
             )
+        await bulk.note(workspace, body.action, body.filter, len(page["items"]), principal.user_id)
         following = None if last is None else encode_cursor((last,))
         return json_response({"action": body.action, **page, "next": following}, 202)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -110,8 +111,9 @@ def _conditions(workspace_id: str, filters: dict[str, Any]) -> tuple[list[str], 
             where.append(f"{column} {sign} ?")
             values.append(filters[name])
     if filters.get("q"):
-        where.append("(id = ? OR CAST(number AS TEXT) = ? OR flow LIKE ? OR labels LIKE ? OR error LIKE ?)")
-        like = "%" + str(filters["q"]).replace("%", "").replace("_", "") + "%"
+        texts = " OR ".join(f"{column} LIKE ? ESCAPE '!'" for column in ("flow", "labels", "error"))
+        where.append(f"(id = ? OR CAST(number AS TEXT) = ? OR {texts})")
+        like = "%" + re.sub("[!%_]", r"!\g<0>", str(filters["q"])) + "%"
         values += [filters["q"], str(filters["q"]).lstrip("#"), like, like, like]
     return where, values
 

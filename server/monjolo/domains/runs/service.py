@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+from monjolo.domains.audit.repository import record
 from monjolo.domains.flows.service import FlowsService
 from monjolo.domains.runs import queries, repository, writing
 from monjolo.domains.runs.acceptance import Acceptance, changes_of
@@ -143,11 +144,20 @@ class RunsService:
 
     # --- later ----------------------------------------------------------------------------------------------
 
-    async def cancel(self, workspace_id: str, run_id: str, *, reason: str, force: bool) -> None:
+    async def cancel(self, workspace_id: str, run_id: str, *, reason: str, force: bool, actor: str) -> None:
         """Asks the run to end; durable when it returns. A run that has ended stays as it is."""
-        await self._database.read(lambda c: queries.get(c, workspace_id, run_id))
-        event = facts.CancelRequested(self._clock.now(), reason, force)
-        await self._advance.submit([Fact(run_id, event)])
+        run = await self._database.read(lambda c: queries.get(c, workspace_id, run_id))
+        if run["status"] in queries.ENDED:
+            return
+        now = self._clock.now()
+        await self._advance.submit([Fact(run_id, facts.CancelRequested(now, reason, force))])
+        detail = {"flow": run["flow"], "number": run["number"], "reason": reason, "force": force}
+        await self._database.write(
+            lambda c: record(
+                c, workspace_id=workspace_id, actor=actor, action="run.cancelled", object=f"run:{run_id}",
+                detail=detail, at=now,
+            )
+        )  # fmt: skip
 
     async def repeat(
         self, workspace_id: str, run_id: str, wish: RepeatWish, *, actor: str | None, key: str | None
