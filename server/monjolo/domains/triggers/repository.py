@@ -342,8 +342,8 @@ def list_backfills(connection: Connection, flow_id: str, before: str | None, lim
 def list_open_backfills(connection: Connection) -> list[Backfill]:
     """Those that are not finished, and those with runs that are not known to have ended."""
     rows = connection.execute(
-        "SELECT * FROM backfills WHERE finished_at IS NULL UNION"
-        " SELECT b.* FROM backfills b WHERE b.id IN (SELECT DISTINCT backfill_id FROM backfill_runs) ORDER BY id"
+        "SELECT * FROM backfills WHERE id IN (SELECT id FROM backfills WHERE finished_at IS NULL"
+        " UNION SELECT backfill_id FROM backfill_runs) ORDER BY id"
     )
     return [_backfill(row) for row in rows.fetchall()]
 
