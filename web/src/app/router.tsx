@@ -83,6 +83,23 @@ const flowTabRoute = createRoute({
   component: flowPage,
 });
 
+const editorPage = lazyRouteComponent(() => import('@/features/editor/EditorPage'), 'EditorPage');
+const editorSearch = (search: Record<string, unknown>): { step?: string } => ({ step: text(search.step) });
+
+const newFlowRoute = createRoute({
+  getParentRoute: () => shellRoute,
+  path: 'flows/new',
+  validateSearch: editorSearch,
+  component: editorPage,
+});
+
+const editRoute = createRoute({
+  getParentRoute: () => shellRoute,
+  path: 'flows/$slug/edit',
+  validateSearch: editorSearch,
+  component: editorPage,
+});
+
 const runsRoute = createRoute({
   getParentRoute: () => shellRoute,
   path: 'runs',
@@ -119,7 +136,7 @@ const logsRoute = createRoute({
 });
 
 export const router = createRouter({
-  routeTree: rootRoute.addChildren([setupRoute, loginRoute, shellRoute.addChildren([dashboardRoute, flowsRoute, flowRoute, flowTabRoute, runsRoute, runRoute, logsRoute])]),
+  routeTree: rootRoute.addChildren([setupRoute, loginRoute, shellRoute.addChildren([dashboardRoute, flowsRoute, flowRoute, flowTabRoute, newFlowRoute, editRoute, runsRoute, runRoute, logsRoute])]),
   basepath: BASE,
   defaultPreload: 'intent',
   scrollRestoration: true,
