@@ -420,6 +420,8 @@ def _logging(routes: APIRouter, logs: LogStore, database: Database, clock: Clock
 
         `complete: false` when there may be more: ask for a shorter time, or for more lines.
         """
+        if not (q or level or flow or step):
+            raise InvalidInput("Say what to look for: q, level, flow or step.", code="no_filter")
         now, levels = clock.now(), _levels(level)
         first, last = _instant(from_, "from"), _instant(to, "to")
         start = now - DAY if first is None else first

@@ -32,12 +32,16 @@ export interface LogFilters {
 
 export const MOST = 1_000;
 
+/** The API wants to be told what to look for; from `debug` on is every line. */
+const wanted = (filters: LogFilters): LogFilters =>
+  filters.q || filters.level || filters.flow || filters.step ? filters : { ...filters, level: 'debug' };
+
 export const searchQuery = (filters: LogFilters, limit: number) =>
   queryOptions({
     queryKey: ['logs', filters, limit],
     staleTime: 0,
     queryFn: ({ signal }) =>
-      answer<Found>(api.GET('/api/v1/logs', { params: { query: { ...filters, limit } }, signal })),
+      answer<Found>(api.GET('/api/v1/logs', { params: { query: { ...wanted(filters), limit } }, signal })),
   });
 
 const AROUND = 10;
