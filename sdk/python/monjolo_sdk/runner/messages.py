@@ -16,6 +16,7 @@ ALREADY_INITIALIZED = -32003
 
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")).encode
 loads = json.loads
+quoted = json.encoder.encode_basestring  # a text as JSON, as `_encode` writes it
 
 
 def dumps(value: Any) -> str:

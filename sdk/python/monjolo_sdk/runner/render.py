@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from monjolo_sdk.runner.messages import dumps, notification, utf8
+from monjolo_sdk.runner.messages import dumps, notification, quoted, utf8
 from monjolo_sdk.runner.tasks import RunningTask
 
 MAX_LINE = 65_536
@@ -18,6 +18,7 @@ _MANY_PIECES = 1_024
 _LINE_COST = 32  # what a line counts towards the limit besides its text
 _NO_FIELDS: dict[str, Any] = {}
 _LEVELS = {"stdout": "info", "stderr": "warning"}
+_MIDDLES = {stream: f',"{level}","{stream}",' for stream, level in _LEVELS.items()}
 
 Line = tuple[RunningTask | None, int, str, str, str, Mapping[str, Any]]  # task, at, level, stream, text, fields
 Chunk = tuple[RunningTask | None, int, str, str | bytes]  # task, at, stream, what was written
@@ -31,7 +32,7 @@ class Renderer:
     def __init__(self) -> None:
         self._loose: dict[str, list[str]] = {}
         self._out: list[bytes] = []
-        self._lines: list[tuple[Any, ...]] = []
+        self._lines: list[str] = []  # as JSON
         self._owner: RunningTask | None = None
 
     def render(self, entries: Iterable[Entry]) -> bytes:
@@ -59,10 +60,16 @@ class Renderer:
 
     def _chunk(self, task: RunningTask | None, at: int, stream: str, data: str | bytes) -> None:
         text = data if isinstance(data, str) else _decoded(data)
-        held = (self._loose if task is None else task.held).setdefault(stream, [])
-        if text[-1:] == "\n" and not held and text.find("\n") == len(text) - 1:
-            self._line(task, at, _LEVELS[stream], stream, text[:-1], _NO_FIELDS)
+        all_held = self._loose if task is None else task.held
+        if text and text.find("\n") == len(text) - 1 and not all_held.get(stream):
+            text = text[:-1]
+            if task is not None and task is self._owner and len(text) <= MAX_LINE and task.log_left > 0:
+                task.log_left -= len(text) + _LINE_COST  # what `_line` comes to, without the call: most prints end here
+                self._lines.append(f"[{at}{_MIDDLES[stream]}{quoted(text)},{{}}]")
+            else:
+                self._line(task, at, _LEVELS[stream], stream, text, _NO_FIELDS)
             return
+        held = all_held.setdefault(stream, [])
         held.append(text)
         if "\n" in text:
             *lines, rest = "".join(held).split("\n")
@@ -88,12 +95,12 @@ class Renderer:
             self._end_group()
             self._owner = task
         if len(text) <= MAX_LINE:
-            self._lines.append((at, level, stream, text, fields))
+            self._lines.append(_json(at, level, stream, text, fields))
             return
         # Pieces are marked `part`, from 1, so that a reader can join them; nothing of the line is lost.
         for part, start in enumerate(range(0, len(text), MAX_LINE), 1):
             piece = text[start : start + MAX_LINE]
-            self._lines.append((at, level, stream, piece, {**fields, "part": part}))
+            self._lines.append(_json(at, level, stream, piece, {**fields, "part": part}))
 
     def _answer(self, task: RunningTask, line: bytes) -> None:
         at = time.time_ns() // 1000
@@ -111,8 +118,13 @@ class Renderer:
         if self._lines:
             name = self._owner.json_id if self._owner is not None else "null"
             lines, self._lines = self._lines, []
-            head = f'{{"jsonrpc":"2.0","method":"logs","params":{{"task":{name},"lines":'
-            self._out.append(utf8(f"{head}{dumps(lines)}}}}}\n"))
+            head = f'{{"jsonrpc":"2.0","method":"logs","params":{{"task":{name},"lines":['
+            self._out.append(utf8(f"{head}{','.join(lines)}]}}}}\n"))
+
+
+def _json(at: int, level: str, stream: str, text: str, fields: Mapping[str, Any]) -> str:
+    told = dumps(fields) if fields else "{}"
+    return f"[{at},{quoted(level)},{quoted(stream)},{quoted(text)},{told}]"
 
 
 def _decoded(data: bytes) -> str:
