@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -45,10 +46,14 @@ def _absolute(path: Path) -> Path:
     return Path(os.path.abspath(path.expanduser()))  # noqa: PTH100 - links stay as they are written
 
 
+_PLAIN_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*")
+
+
 def _address(value: str) -> str:
     parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/") or parts.query:
-        raise ValueError("write it like https://monjolo.example.org, without a path")
+    plain = _PLAIN_PATH.fullmatch(parts.path.rstrip("/")) and not parts.query and not parts.fragment
+    if parts.scheme not in ("http", "https") or not parts.hostname or not plain:
+        raise ValueError("write it like https://monjolo.example.org or https://example.org/monjolo")
     return value.rstrip("/")
 
 
@@ -177,8 +182,9 @@ class Settings(BaseSettings):
     )
     public_url: Url | None = Field(
         default=None,
-        description="The address at which people and webhooks reach the platform, such as a proxy's on this machine; "
-        "with it, X-Forwarded-For and X-Forwarded-Proto from this machine count.",
+        description="The address at which people and webhooks reach the platform, such as a proxy's on this machine, "
+        "with the path below which the proxy passes on to it, if any; with it, X-Forwarded-For and X-Forwarded-Proto "
+        "from this machine count.",
     )
     allow_http: bool = Field(
         default=False,

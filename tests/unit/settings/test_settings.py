@@ -90,6 +90,29 @@ def test_every_wrong_value_has_one_line_that_says_where_it_came_from(
     assert any(line.startswith(f"{file}: worker.runners: 0 will not do") for line in lines)
 
 
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("https://example.org/", "https://example.org"),
+        ("https://example.org/auto/monjolo/", "https://example.org/auto/monjolo"),
+        ("https://example.org/a?b=c", None),
+        ("https://example.org/a#b", None),
+        ('https://example.org/"><script>', None),
+        ("https://example.org//double", None),
+        ("ftp://example.org", None),
+    ],
+)
+def test_the_public_address_may_have_a_plain_path(
+    monkeypatch: pytest.MonkeyPatch, given: str, kept: str | None
+) -> None:
+    monkeypatch.setenv("MONJOLO_PUBLIC_URL", given)
+    if kept is None:
+        with pytest.raises(SettingsInvalid, match="or https://example"):
+            load()
+    else:
+        assert load().public_url == kept
+
+
 def test_a_file_that_is_missing_or_broken_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsInvalid, match="cannot be read"):
         load(config=tmp_path / "none.toml")

@@ -3,6 +3,7 @@ import { useRouter, useSearch } from '@tanstack/react-router';
 import { useTranslation } from 'react-i18next';
 
 import { setupQuery } from '@/api/queries';
+import { BASE } from '@/lib/base';
 
 import { AuthFrame } from './AuthFrame';
 import { SignInForm } from './SignInForm';
@@ -24,7 +25,7 @@ export function LoginPage() {
   const target = next?.startsWith('/') && !next.startsWith('//') ? next : '/';
   return (
     <AuthFrame title={t('sign_in.title')}>
-      <SignInForm onDone={() => router.history.push(target)} />
+      <SignInForm onDone={() => router.history.push(`${BASE.replace(/\/$/, '')}${target}`)} />
     </AuthFrame>
   );
 }
