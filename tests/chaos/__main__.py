@@ -14,7 +14,7 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from tests.chaos import backups, deliveries, endings, kills, quiet
+from tests.chaos import backups, deliveries, endings, kills, quiet, waits
 from tests.chaos.client import NotTaken
 from tests.chaos.judge import Figures
 from tests.chaos.processes import with_mark
@@ -25,6 +25,7 @@ ROUNDS: dict[str, Callable[[World], Awaitable[Figures]]] = {
     "kills": kills.run,
     "deliveries": deliveries.run,
     "endings": endings.run,
+    "waits": waits.run,
     "backup": backups.run,
 }
 SHOWN_BREACHES = 20

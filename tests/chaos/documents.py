@@ -16,12 +16,22 @@ GRAPH, LINES, STUBBORN, HOOK, FAILING, KILLER = (
     "chaos-failing",
     "chaos-killer",
 )
+WAITS, TURNS, EVENT, ITERATIONS = "chaos-waits", "chaos-turns", "chaos.go", 3
 GRAPH_STEPS = ("first", "left", "right", "join", "last")
 ONCE_STEPS = ("right", "last")  # delivery: at_most_once
 
 
 def all_of(sink: int, folder: str) -> list[Document]:
-    return [_graph(sink), _lines(folder), _stubborn(sink), _hook(sink), _failing(sink), _killer(sink)]
+    return [
+        _graph(sink),
+        _lines(folder),
+        _stubborn(sink),
+        _hook(sink),
+        _failing(sink),
+        _killer(sink),
+        _waits(sink),
+        _turns(sink),
+    ]
 
 
 def _flow(slug: str, steps: list[Document], properties: Document | None = None, **more: Any) -> Document:
@@ -84,3 +94,24 @@ def _killer(sink: int) -> Document:
     retry = {"max_attempts": 2, "backoff": "constant", "delay": "100ms"}
     step = {"id": "bad", "uses": "chaos/kills_its_runner", "retry": retry, "max_crashes": 3, "with": {"sink": sink}}
     return _flow(KILLER, [step])
+
+
+def _waits(sink: int) -> Document:
+    """An effect, an event that it waits for, and three more effects in a loop with a pause."""
+    crashes: Document = {"max_crashes": MANY_CRASHES}
+    inputs: Document = {"sink": sink, "pause_ms": 20}
+    body: Document = {"id": "do", "uses": "chaos/effect", "with": inputs, **crashes}
+    loop = {"if": f"index < {ITERATIONS}", "max_iterations": ITERATIONS, "interval": "100ms", "steps": [body]}
+    steps: list[Document] = [
+        {"id": "first", "uses": "chaos/effect", "with": inputs, **crashes},
+        {"id": "go", "wait_for": {"event": EVENT, "when": "event.data.number == inputs.number"}},
+        {"id": "again", "while": loop},
+    ]
+    return _flow(WAITS, steps, {"number": {"type": "integer"}})
+
+
+def _turns(sink: int) -> Document:
+    """One of a group at a time, and of those that wait the newest."""
+    step = {"id": "only", "uses": "chaos/effect", "with": {"sink": sink, "pause_ms": 50}, "max_crashes": MANY_CRASHES}
+    turn = {"key": "${{ inputs.group }}", "limit": 1, "coalesce": "newest"}
+    return _flow(TURNS, [step], {"group": {"type": "integer"}}, concurrency=turn)
