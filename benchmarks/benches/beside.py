@@ -9,8 +9,9 @@ from typing import Any
 
 from benchmarks import documents
 from benchmarks.benches.latency import first_lines
-from benchmarks.harness import Goal, Metric, in_turn, metric, say
+from benchmarks.harness import ROUNDS, Goal, Metric, in_turn, metric, say
 from benchmarks.peers import absent
+from benchmarks.peers_airflow import Airflow
 from benchmarks.peers_n8n import N8n
 from benchmarks.peers_prefect import Prefect
 from benchmarks.peers_queues import Dramatiq, Procrastinate, Taskiq
@@ -35,6 +36,7 @@ class Beside:
     throughput: Goal | None = None
     fan_out: int = 0  # tasks in one flow
     sequences: tuple[tuple[int, int], ...] = SEQUENCES
+    rounds: int = ROUNDS  # 1 for one that takes minutes
 
 
 PEERS = {
@@ -43,6 +45,7 @@ PEERS = {
     "procrastinate": Beside(Procrastinate, 500, sequences=SEQUENCES[:1]),
     "n8n": Beside(N8n, 150, samples=50, throughput=Goal(100, True, True)),
     "prefect": Beside(Prefect, 20, samples=20, fan_out=100),
+    "airflow": Beside(Airflow, 10, samples=5, sequences=SEQUENCES[:1], rounds=1),
 }
 
 Found = dict[str, list[float]]
@@ -56,7 +59,7 @@ def measure(name: str) -> list[Metric]:
         _prepare(ours)
         metrics = _throughput(ours, peer, name, order) + _fan_out(ours, peer, name, order)
         metrics += _latency(ours, peer, name, order) + _sequences(ours, peer, name, order)
-        return metrics + _footprint(ours, peer, name)
+        return metrics + _footprint(ours, peer, name, order)
 
 
 def _prepare(ours: Platform) -> None:
@@ -74,7 +77,7 @@ def _throughput(ours: Platform, peer: Any, name: str, order: Beside) -> list[Met
         done = ours.load(kind="submit", flow="bulk", count=RUNS, bulk=BULK, connections=CONNECTIONS)
         return RUNS / float(done["ended_seconds"])
 
-    found = in_turn({"ours": rate, name: lambda: peer.throughput(order.units)})
+    found = in_turn({"ours": rate, name: lambda: peer.throughput(order.units)}, order.rounds)
     return [metric(f"throughput_bulk_{name}", "runs/s", order.throughput, found["ours"], name, found[name])]
 
 
@@ -86,7 +89,8 @@ def _fan_out(ours: Platform, peer: Any, name: str, order: Beside) -> list[Metric
         {
             "ours": lambda: ITEMS / seconds_of(ours.run("fan", numbers)),
             name: lambda: peer.fan_out(order.fan_out),
-        }
+        },
+        order.rounds,
     )
     goal = Goal(40, True, True)
     return [metric(f"fanout_10000_{name}", "steps/s", goal, found["ours"], name, found[name])]
@@ -94,7 +98,7 @@ def _fan_out(ours: Platform, peer: Any, name: str, order: Beside) -> list[Metric
 
 def _latency(ours: Platform, peer: Any, name: str, order: Beside) -> list[Metric]:
     found: Found = {}
-    for number in range(3):
+    for number in range(order.rounds):
         for which, late in (("ours", first_lines(ours)), (name, peer.latency(order.samples, order.pause))):
             for key in ("p50_ms", "p99_ms"):
                 found.setdefault(f"{which} {key}", []).append(float(late[key]))
@@ -117,13 +121,14 @@ def _sequences(ours: Platform, peer: Any, name: str, order: Beside) -> list[Metr
         def theirs(steps: int = steps, n: int = n) -> float:
             return float(peer.sequence(steps, n))
 
-        theirs()
-        found = in_turn({"ours": took, name: theirs})
+        if order.rounds > 1:
+            theirs()
+        found = in_turn({"ours": took, name: theirs}, order.rounds)
         metrics.append(metric(f"sequence_{steps}_fib_{n}_{name}", "s", None, found["ours"], name, found[name]))
     return metrics
 
 
-def _footprint(ours: Platform, peer: Any, name: str) -> list[Metric]:
+def _footprint(ours: Platform, peer: Any, name: str, order: Beside) -> list[Metric]:
     """Memory a moment after the work, then the start on the data that is there."""
     time.sleep(SETTLE_SECONDS)
     memory = pss_mib(ours.pid), pss_mib(peer.pid)
@@ -132,7 +137,7 @@ def _footprint(ours: Platform, peer: Any, name: str) -> list[Metric]:
         one.stop()
         return float(one.start())
 
-    found = in_turn({"ours": lambda: again(ours), name: lambda: again(peer)}, rounds=2)
+    found = in_turn({"ours": lambda: again(ours), name: lambda: again(peer)}, min(2, order.rounds))
     return [
         metric(f"memory_after_work_{name}", "MiB", None, [memory[0]], name, [memory[1]]),
         metric(f"second_start_{name}", "s", Goal(2.5, False), found["ours"], name, found[name]),
