@@ -294,7 +294,10 @@ def test_log_1_a_hundred_thousand_lines_keep_few_rows_in_the_page(
 
 def test_log_2_a_search_finds_every_line_and_n_goes_to_the_next(worked: Platform, long_run: str, visit: Visit) -> None:
     page = visit(worked).open(f"/runs/{long_run}?step=falar")
-    page.get_by_role("searchbox", name="Procurar no log").fill("agulha")
+    page.get_by_role("log").focus()
+    page.keyboard.press("Control+f")
+    expect(page.get_by_role("searchbox", name="Procurar no log")).to_be_focused()
+    page.keyboard.type("agulha")
     found = worked.log_of(long_run).count("agulha") * 20  # the first 5,000 lines of 100,000
     expect(page.get_by_test_id("log-found")).to_have_text(f"{found} linhas")
     page.get_by_role("log").focus()

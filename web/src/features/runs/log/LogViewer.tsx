@@ -88,6 +88,7 @@ export function LogViewer({ of, label, live, failure, line, onLine }: Props) {
       {shown.error !== null && shown.index === null && (
         <PanelError error={shown.error} retry={() => void store.load()} />
       )}
+      {/* oxlint-disable-next-line jsx-a11y/no-noninteractive-element-interactions -- it is scrolled and searched by keyboard */}
       <div
         className="log"
         ref={box}
@@ -97,6 +98,11 @@ export function LogViewer({ of, label, live, failure, line, onLine }: Props) {
         // A log is scrolled by keyboard too.
         // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex
         tabIndex={0}
+        onKeyDown={(event) => {
+          if (!(event.ctrlKey || event.metaKey) || event.key !== 'f') return;
+          event.preventDefault(); // the browser's own search would see only what is in view; a second time it comes
+          document.getElementById('log-search')?.focus();
+        }}
         onScroll={(event) => {
           const { scrollTop, scrollHeight, clientHeight } = event.currentTarget;
           view.read();
