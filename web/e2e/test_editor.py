@@ -6,7 +6,7 @@ import re
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
-from tests.e2e.conftest import Platform
+from tests.e2e.conftest import Platform, until
 
 from .conftest import Visit, look
 
@@ -36,6 +36,15 @@ steps:
 """
 
 
+KEPT = """() => new Promise(done => {
+    const asked = indexedDB.open('monjolo-drafts');
+    asked.onsuccess = () => {
+        const all = asked.result.transaction('drafts').objectStore('drafts').getAll();
+        all.onsuccess = () => { asked.result.close(); done(JSON.stringify(all.result)); };
+    };
+})"""
+
+
 def text(page: Page) -> Locator:
     return page.get_by_role("textbox", name="Texto do fluxo em YAML")
 
@@ -53,6 +62,10 @@ def node(page: Page, name: str) -> Locator:
 
 def field(page: Page, name: str) -> Locator:
     return page.locator(f'[data-field="{name}"]').locator("input, select, textarea")
+
+
+def option(page: Page, value: str) -> Locator:
+    return page.get_by_role("option").filter(has=page.get_by_text(value, exact=True))
 
 
 def editing(platform: Platform, visit: Visit, path: str = "/flows/vendas/edit", **options: object) -> Page:
@@ -117,13 +130,13 @@ def test_edit_4_a_flow_is_made_wired_tested_and_published_by_clicks(own: Platfor
     field(page, "id").fill("por-cliques")
     node(page, "meu_1").click()
     page.get_by_role("button", name="Etapa", exact=True).click()
-    page.get_by_role("option", name=re.compile("^core/transform")).click()
+    option(page, "core/transform").click()
     expect(page.get_by_role("heading", name="Etapa transform")).to_be_visible()
     field(page, "with.value").fill('{"total": 2}')
     page.get_by_role("button", name="Inserir etapa antes de transform").click()
-    page.get_by_role("option", name=re.compile("^core/log")).click()
+    option(page, "core/log").click()
     page.get_by_role("button", name="Usar um dado em Message").click()
-    page.get_by_role("option", name=re.compile(r"^steps\.meu_1\.output ")).click()
+    option(page, "steps.meu_1.output").click()
     expect(field(page, "with.message")).to_have_value("${{ steps.meu_1.output }}")
     node(page, "meu_1").click()
     page.get_by_role("button", name="Ligar").click()
@@ -184,15 +197,7 @@ def test_edit_5_a_draft_outlives_its_tab_and_a_walk_through_other_pages(own: Pla
     expect(text(page)).to_contain_text("name: Vendas de maio")
     type_at(page, "timeout: 30s", "0")
     expect(page.get_by_text("salvo neste navegador")).to_be_visible()
-    page.wait_for_function(
-        """() => new Promise(done => {
-            const asked = indexedDB.open('monjolo-drafts');
-            asked.onsuccess = () => {
-                const all = asked.result.transaction('drafts').objectStore('drafts').getAll();
-                all.onsuccess = () => { asked.result.close(); done(JSON.stringify(all.result).includes('30s0')); };
-            };
-        })"""
-    )
+    until(lambda: "30s0" in str(page.evaluate(KEPT)), "draft kept in the browser")
     page.close(run_before_unload=False)
     again = visitor.open("/flows/vendas/edit")
     expect(text(again)).to_contain_text("timeout: 30s0")
@@ -283,5 +288,5 @@ def test_axe_finds_nothing_and_nothing_sticks_out(own: Platform, visit: Visit, w
         assert look(page) == [], pane
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), pane
     page.get_by_role("button", name="Usar um dado em Message").click()
-    expect(page.get_by_role("combobox")).to_be_focused()
+    expect(page.get_by_role("combobox", name="Usar um dado em Message")).to_be_focused()
     assert look(page) == []

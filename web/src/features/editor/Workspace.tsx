@@ -13,7 +13,8 @@ import type { Draft } from './drafts';
 import { StepPane } from './form/StepPane';
 import { Head } from './Head';
 import { Notices } from './Notices';
-import { named } from './picture';
+import { readTree } from './document/tree';
+import { named, pictureOf, type Picture } from './picture';
 import { TestPane } from './TestPane';
 import { useDraft } from './useDraft';
 import { usePublishing } from './usePublishing';
@@ -46,8 +47,9 @@ export function Workspace({ draftKey, slug, stored, kept }: Props) {
   const edit = useMemo(() => editWith(editor), [editor]);
   const choose = useMemo(
     () => (key: string | null, focus?: boolean) => {
-      const place = picture && named(picture, key);
-      editor.select(place ? place.from + /^\s*/.exec(picture.text.slice(place.from))![0].length : 0, focus);
+      const present = presentOf(editor.snapshot().text, picture);
+      const place = present && named(present, key);
+      editor.select(place ? place.from + present.text.slice(place.from).search(/\S/) : 0, focus);
     },
     [editor, picture],
   );
@@ -58,7 +60,7 @@ export function Workspace({ draftKey, slug, stored, kept }: Props) {
     setPane(name);
     const target = workspace.current?.querySelector<HTMLElement>(`.pane-${name}`);
     if (name === 'yaml') requestAnimationFrame(() => editor.focus());
-    else requestAnimationFrame(() => target?.focus());
+    else requestAnimationFrame(() => target?.focus({ preventScroll: true }));
   };
   useKeys({
     'Ctrl+S': () => void publishing.saveDraft(keeping.keep),
@@ -90,6 +92,13 @@ export function Workspace({ draftKey, slug, stored, kept }: Props) {
       {publishing.dialogs}
     </div>
   );
+}
+
+/** The picture may be of the text before the last edit. */
+function presentOf(text: string, picture: Picture | null): Picture | null {
+  if (picture?.text === text) return picture;
+  const { tree } = readTree(text);
+  return tree ? pictureOf(tree) : null;
 }
 
 /** Nobody leaves with a text that is kept nowhere. */

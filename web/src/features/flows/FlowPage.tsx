@@ -144,6 +144,12 @@ function Head({ flow }: { flow: FlowRow }) {
               {t('page.pause')}
             </button>
           ))}
+        {may('flows:write') && (
+          <Link className="btn lg" to={link.edit(flow.slug)}>
+            <Icon name="form" />
+            {t('page.edit')}
+          </Link>
+        )}
         {may('runs:write') && (
           <button type="button" className="btn lg go" disabled={paused || busy !== null} onClick={() => ask(flow)}>
             <Icon name="play" />

@@ -47,6 +47,12 @@ export function FlowsPage() {
       <div className="page-h">
         <h1>{t('common:nav.flows')}</h1>
         <Search />
+        {may('flows:write') && (
+          <Link className="btn" to="/flows/new">
+            <Icon name="plus" />
+            {t('list.new')}
+          </Link>
+        )}
       </div>
       <section className="panel clip" aria-label={t('common:nav.flows')}>
         <nav className="tabs fh" aria-label={t('list.states')}>

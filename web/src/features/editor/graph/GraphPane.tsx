@@ -130,16 +130,6 @@ interface AddProps {
 function AddStep({ place, edit, onClose, onAdded }: AddProps) {
   const { t } = useTranslation('editor');
   const { data = [] } = useQuery(actionsQuery);
-  const [added, setAdded] = useState<string | null>(null);
-  // The new step is chosen when the text that has it was read.
-  useEffect(() => {
-    if (added === null) return;
-    const timer = setTimeout(() => {
-      onClose();
-      onAdded(added);
-    });
-    return () => clearTimeout(timer);
-  }, [added, onAdded, onClose]);
   return (
     <PickDialog
       title={t('graph.add_title')}
@@ -151,7 +141,8 @@ function AddStep({ place, edit, onClose, onAdded }: AddProps) {
           id = freeId(text, value.split('/')[1] ?? 'etapa');
           return addStep(text, place.list, place.index, { id, uses: value });
         });
-        if (done) setAdded(id);
+        onClose();
+        if (done) onAdded(id);
       }}
     />
   );
