@@ -15,6 +15,7 @@ from typing import IO, Any
 
 from monjolo.kit import json
 from monjolo.kit.errors import InvalidInput, MonjoloError, NotFound, Unavailable
+from monjolo.kit.time import from_rfc3339
 
 FORMAT, FORMAT_VERSION = "monjolo/backup", 1
 MANIFEST, DATABASE, SETTINGS = "manifest.json", "monjolo.db", "monjolo.toml"
@@ -23,6 +24,7 @@ FOLDERS = ("blobs", "bundles", "keys", "modules")
 _PIECE = 1 << 20
 _MANIFEST_LIMIT = 256 << 20
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError)
+_KINDS = {"platform_version": str, "tables": str, "instant": str, "runs": int, "keys": bool, "key_elsewhere": bool}
 _NOT_A_NAME = re.compile(r"[\x00-\x1f\x7f\\]")
 
 
@@ -179,7 +181,12 @@ def _manifest(file: Path, content: zipfile.ZipFile) -> Manifest:
         )
     try:
         members = tuple(Member(str(one["name"]), int(one["size"]), str(one["sha256"])) for one in found["members"])
-        return Manifest(**found | {"members": members, "missing_blobs": tuple(found["missing_blobs"])})
+        manifest = Manifest(**found | {"members": members, "missing_blobs": tuple(found["missing_blobs"])})
+        for name, kind in _KINDS.items():
+            if type(getattr(manifest, name)) is not kind:
+                raise ValueError(f"{name} is not {kind.__name__}")
+        from_rfc3339(manifest.instant)
+        return manifest
     except (KeyError, TypeError, ValueError) as error:
         raise BackupUnfit(f"{file} has a manifest that does not fit its format: {error}.") from error
 

@@ -54,7 +54,7 @@ def _named(error: sqlite3.Error, source: Path) -> BaseException:
 
 def faults(path: Path) -> list[str]:
     """What a file that nobody else has open says about itself when it is read from end to end; nothing when sound."""
-    with closing(_plain(path)) as connection:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.set_progress_handler(lambda: 0, _INSTRUCTIONS)  # so that Ctrl C is heard
         try:
             said = [str(row[0]) for row in connection.execute("PRAGMA integrity_check(20)")]

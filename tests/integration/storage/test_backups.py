@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import os
 import resource
@@ -305,12 +306,12 @@ def test_no_name_in_an_archive_leads_out_of_the_data_folder(data: Path, tmp_path
     assert not (tmp_path / "out").exists()
 
 
-def rewritten(file: Path, change: Change, more: dict[str, bytes] | None = None) -> None:
-    """The archive with another manifest, and with members besides."""
+def rewritten(file: Path, change: Change, more: dict[str, bytes] | None = None, only: set[str] | None = None) -> None:
+    """The archive with another manifest, and with members besides; `only` those of its own stay."""
     with archives.opened(file) as archive:
         manifest = change(archive.manifest)
     with zipfile.ZipFile(file) as old:
-        content = {name: old.read(name) for name in old.namelist()}
+        content = {name: old.read(name) for name in old.namelist() if only is None or name in only}
     content[archives.MANIFEST] = archives.json.dumpb(archives.asdict(manifest))
     with zipfile.ZipFile(file, "w") as new:
         for name, data in (content | (more or {})).items():
@@ -340,3 +341,22 @@ def test_a_damaged_database_is_not_backed_up(data: Path, tmp_path: Path) -> None
     file.write_bytes(content)
     refused("backup", "b.zip")
     assert not (tmp_path / "b.zip").exists()
+
+
+def test_a_database_that_is_none_is_refused_however_well_its_checksum_fits(data: Path, tmp_path: Path) -> None:
+    backup("b.zip")
+    text = b"not a database " * 100
+    member = archives.Member("monjolo.db", len(text), hashlib.sha256(text).hexdigest())
+    rewritten(tmp_path / "b.zip", lambda m: replace(m, members=(member,)), {"monjolo.db": text}, only={"monjolo.db"})
+    assert "damaged" in refused("verify", "b.zip")
+    assert "damaged" in refused("restore", "b.zip", "--data", str(tmp_path / "new"))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("runs", "many"), ("instant", 5), ("instant", "yesterday"), ("keys", "no"), ("tables", ["x"])]
+)
+def test_a_manifest_of_other_kinds_of_values_is_refused(data: Path, tmp_path: Path, name: str, value: Any) -> None:
+    backup("b.zip")
+    rewritten(tmp_path / "b.zip", lambda m: replace(m, **{name: value}))
+    assert "does not fit" in refused("verify", "b.zip")
+    assert "does not fit" in refused("restore", "b.zip", "--data", str(tmp_path / "new"))
