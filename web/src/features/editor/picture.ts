@@ -135,3 +135,14 @@ export function earlierSteps(picture: Picture, id: string): StepPlace[] {
   }
   return picture.steps.filter((step) => found.has(step.id));
 }
+
+/** A step and all that wait for it, directly or not. */
+export function laterSteps(picture: Picture, id: string): Set<string> {
+  const after = new Map<string, string[]>();
+  for (const step of picture.steps) {
+    for (const need of step.waitsFor) after.set(need, [...(after.get(need) ?? []), step.id]);
+  }
+  const found = new Set([id]);
+  for (const each of found) for (const next of after.get(each) ?? []) found.add(next);
+  return found;
+}

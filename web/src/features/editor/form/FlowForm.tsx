@@ -7,7 +7,7 @@ import type { Json } from '../document/tree';
 import type { Picture } from '../picture';
 import { flowField, newTrigger, TRIGGER_TYPES } from './edits';
 import { shapeOf } from './schema';
-import type { PaneProps } from './StepPane';
+import type { PaneProps } from '../pane';
 import { ValueField } from './ValueField';
 
 const FIELDS = [

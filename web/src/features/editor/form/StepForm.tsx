@@ -5,10 +5,10 @@ import { useTranslation } from 'react-i18next';
 import { actionQuery } from '../api';
 import { connect, disconnect, removeStep, renameStep } from '../document/flow';
 import type { Json, Path } from '../document/tree';
-import { earlierSteps, faultsOf, isMapping, type Mapping, type Picture, type StepPlace } from '../picture';
+import { faultsOf, isMapping, laterSteps, type Mapping, type Picture, type StepPlace } from '../picture';
 import { stepField } from './edits';
 import { shapeOf } from './schema';
-import type { PaneProps } from './StepPane';
+import type { PaneProps } from '../pane';
 import { useSources } from './useSources';
 import { ValueField } from './ValueField';
 
@@ -153,9 +153,9 @@ function Inputs({ picture, step, uses, at, edit }: Pick<Props, 'picture' | 'step
 
 function Needs({ picture, step, faults, edit }: { picture: Picture; step: StepPlace; faults: string[]; edit: Props['edit'] }) {
   const { t } = useTranslation('editor');
-  const beside = picture.steps.filter(
-    (each) => each.id !== step.id && each.list.join('.') === step.list.join('.') && !waits(picture, each, step.id),
-  );
+  const list = step.list.join('.');
+  const later = laterSteps(picture, step.id); // two steps cannot wait for each other
+  const beside = picture.steps.filter((each) => each.list.join('.') === list && !later.has(each.id));
   if (beside.length === 0) return null;
   return (
     <fieldset className="field needs">
@@ -177,11 +177,6 @@ function Needs({ picture, step, faults, edit }: { picture: Picture; step: StepPl
       ))}
     </fieldset>
   );
-}
-
-/** Two steps cannot wait for each other. */
-function waits(picture: Picture, step: StepPlace, id: string): boolean {
-  return earlierSteps(picture, step.id).some((each) => each.id === id);
 }
 
 /** A step is renamed as a whole, with all that names it: when the name is finished, not at each letter. */

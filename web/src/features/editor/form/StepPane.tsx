@@ -1,23 +1,11 @@
 import { useTranslation } from 'react-i18next';
 
-import type { Fault } from '@/api/client';
-
 import type { Problem } from '../document/tree';
-import { named, stepNamed, type Picture } from '../picture';
-import type { Edit } from '../useText';
+import type { PaneProps } from '../pane';
+import { named, stepNamed } from '../picture';
 import { FlowForm } from './FlowForm';
 import { StepForm } from './StepForm';
 import { TriggerForm } from './TriggerForm';
-
-export interface PaneProps {
-  picture: Picture | null;
-  faults: Fault[];
-  selected: string | null;
-  /** The present text cannot be read: the last picture stands, and nothing is edited. */
-  stale: boolean;
-  edit: Edit;
-  choose: (key: string | null, focus?: boolean) => void;
-}
 
 /** The form of what is selected: a step, a trigger, or the flow itself. */
 export function StepPane({ broken, ...props }: PaneProps & { broken: Problem | null }) {

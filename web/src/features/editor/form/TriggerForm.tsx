@@ -4,7 +4,7 @@ import type { Json } from '../document/tree';
 import { faultsOf, type Picture, type Place } from '../picture';
 import { triggerField, withoutTrigger } from './edits';
 import { shapeOf } from './schema';
-import type { PaneProps } from './StepPane';
+import type { PaneProps } from '../pane';
 import { ValueField } from './ValueField';
 
 const FIELDS: Record<string, [string, object][]> = {

@@ -1,5 +1,5 @@
 import { useQuery } from '@tanstack/react-query';
-import { useEffect, useMemo, useRef, useState, type KeyboardEvent } from 'react';
+import { memo, useCallback, useEffect, useMemo, useRef, useState, type KeyboardEvent } from 'react';
 import type { TFunction } from 'i18next';
 import { useTranslation } from 'react-i18next';
 
@@ -12,7 +12,7 @@ import { cronSentence, everyText } from '@/lib/cron';
 import { actionsQuery } from '../api';
 import { addStep, connect, disconnect, freeId, removeStep } from '../document/flow';
 import type { Path } from '../document/tree';
-import type { PaneProps } from '../form/StepPane';
+import type { PaneProps } from '../pane';
 import { faultsOf, named, type Mapping, type Picture, type Place, type StepPlace } from '../picture';
 import { PickDialog } from '../PickDialog';
 import { HEIGHT, layoutOf, shapeKey, WIDTH, type Edge, type Layout, type Node } from './layout';
@@ -30,6 +30,8 @@ export function GraphPane({ picture, faults, selected, stale, edit, choose }: Pa
   // oxlint-disable-next-line react/exhaustive-deps -- the shape is all of the picture that matters here
   const layout = useMemo(() => (picture ? layoutOf(picture) : null), [shape]);
   const step = picture?.steps.find((each) => each.key === selected);
+  const targets = useMemo(() => new Map(picture?.steps.map((each) => [each.key, each])), [picture]);
+  const places = useMemo(() => new Map<string, Place>([...targets, ...(picture?.triggers ?? []).map((each): [string, Place] => [each.key, each])]), [targets, picture]);
   const drawn = useRef<string | null>(null);
   useEffect(() => {
     if (drawn.current === selected) return;
@@ -47,6 +49,11 @@ export function GraphPane({ picture, faults, selected, stale, edit, choose }: Pa
       setJoining(null);
     }
   }
+  const latest = useRef(press);
+  useEffect(() => {
+    latest.current = press;
+  });
+  const pressed = useCallback((key: string) => latest.current(key), []);
   const after = (place: StepPlace | undefined): void => {
     const all = picture?.flow.steps;
     setAdding(place ? { list: place.list, index: place.index + 1 } : { list: ['steps'], index: Array.isArray(all) ? all.length : 0 });
@@ -96,10 +103,10 @@ export function GraphPane({ picture, faults, selected, stale, edit, choose }: Pa
             <div className="dag" style={{ width: layout.width, height: layout.height, zoom }}>
               <Lines layout={layout} selected={selected} />
               {layout.nodes.map((node) => (
-                <Box key={node.key} node={node} picture={picture} place={named(picture, node.key)} bad={badly(picture, node.key, faults)} selected={node.key === selected} onPress={() => press(node.key)} />
+                <Box key={node.key} node={node} place={places.get(node.key)} bad={badly(picture, node.key, faults)} selected={node.key === selected} onPress={pressed} />
               ))}
               {layout.edges.map((edge) => (
-                <Between key={`${edge.from} ${edge.to}`} edge={edge} target={picture.steps.find((each) => each.key === edge.to)} disabled={stale} onAdd={setAdding} />
+                <Between key={`${edge.from} ${edge.to}`} edge={edge} target={targets.get(edge.to)} disabled={stale} onAdd={setAdding} />
               ))}
             </div>
           )}
@@ -148,10 +155,10 @@ function AddStep({ place, edit, onClose, onAdded }: AddProps) {
   );
 }
 
-function badly(picture: Picture, key: string, faults: PaneProps['faults']): string[] {
-  if (faults.length === 0) return [];
+function badly(picture: Picture, key: string, faults: PaneProps['faults']): string {
+  if (faults.length === 0) return '';
   const place = named(picture, key);
-  return place ? faultsOf(picture, place, faults).map(({ fault }) => fault.message) : [];
+  return place ? faultsOf(picture, place, faults).map(({ fault }) => fault.message).join('\n') : '';
 }
 
 const ICON: Record<string, IconName> = { switch: 'cond', group: 'board', while: 'retry', for_each: 'tree', subflow: 'flow', sleep: 'clock', sleep_until: 'clock', wait_for: 'bell', return: 'check', fail: 'x' };
@@ -166,14 +173,14 @@ function iconOf(place: Place | undefined, kind: Node['kind']): IconName {
 
 interface BoxProps {
   node: Node;
-  picture: Picture;
   place: Place | undefined;
-  bad: string[];
+  /** What is wrong with it, a problem a line. */
+  bad: string;
   selected: boolean;
-  onPress: () => void;
+  onPress: (key: string) => void;
 }
 
-function Box({ node, place, bad, selected, onPress }: BoxProps) {
+const Box = memo(function Box({ node, place, bad, selected, onPress }: BoxProps) {
   const { t } = useTranslation('editor');
   const style = { left: node.x, top: node.y, width: WIDTH, height: HEIGHT };
   const icon = <span className="gi">{<Icon name={iconOf(place, node.kind)} />}</span>;
@@ -190,19 +197,19 @@ function Box({ node, place, bad, selected, onPress }: BoxProps) {
   const name = step?.id ?? String(value.id ?? '');
   const kind = t(`trigger.type.${String(value.type) as 'schedule'}`, { defaultValue: String(value.type) });
   const about = step ? deedOf(step, t) : (momentOf(value) ?? kind);
-  const hint = bad.length > 0 ? t('graph.bad', { count: bad.length }) : about;
+  const hint = bad ? t('graph.bad', { count: bad.split('\n').length }) : about;
   const classes = ['gn', node.kind === 'trigger' && 'trig', step && !step.value.uses && 'cond', selected && 'sel'];
   return (
-    <button type="button" className={classes.filter(Boolean).join(' ')} style={style} data-node={node.key} aria-pressed={selected} title={bad.join('\n') || undefined} onClick={onPress}>
+    <button type="button" className={classes.filter(Boolean).join(' ')} style={style} data-node={node.key} aria-pressed={selected} title={bad || undefined} onClick={() => onPress(node.key)}>
       {icon}
       <span className="grow">
         <b className="trunc">{name}</b>
         <small className="trunc">{hint}</small>
       </span>
-      {bad.length > 0 && <StatusMark status="failed" />}
+      {bad && <StatusMark status="failed" />}
     </button>
   );
-}
+});
 
 function deedOf({ deed, value }: StepPlace, t: TFunction<'editor'>): string {
   if (typeof value.uses === 'string') return value.uses;
@@ -215,7 +222,7 @@ function momentOf({ cron, every, event, path }: Mapping): string | null {
   return typeof event === 'string' ? event : typeof path === 'string' ? path : null;
 }
 
-function Between({ edge, target, disabled, onAdd }: { edge: Edge; target: StepPlace | undefined; disabled: boolean; onAdd: (place: { list: Path; index: number }) => void }) {
+const Between = memo(function Between({ edge, target, disabled, onAdd }: { edge: Edge; target: StepPlace | undefined; disabled: boolean; onAdd: (place: { list: Path; index: number }) => void }) {
   const { t } = useTranslation('editor');
   const middle = edge.points[Math.floor(edge.points.length / 2)] ?? { x: 0, y: 0 };
   // A step put there comes between the two only where the one below simply follows the one above.
@@ -234,7 +241,7 @@ function Between({ edge, target, disabled, onAdd }: { edge: Edge; target: StepPl
       )}
     </>
   );
-}
+});
 
 function Lines({ layout, selected }: { layout: Layout; selected: string | null }) {
   return (
