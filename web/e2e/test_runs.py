@@ -299,7 +299,7 @@ def test_log_2_a_search_finds_every_line_and_n_goes_to_the_next(worked: Platform
     expect(page.get_by_role("searchbox", name="Procurar no log")).to_be_focused()
     page.keyboard.type("agulha")
     found = worked.log_of(long_run).count("agulha") * 20  # the first 5,000 lines of 100,000
-    expect(page.get_by_test_id("log-found")).to_have_text(f"{found} linhas")
+    expect(page.get_by_test_id("log-found")).to_have_text(f"{found} linhas", timeout=20_000)
     page.get_by_role("log").focus()
     page.keyboard.press("n")
     expect(page.get_by_test_id("log-found")).to_have_text(f"1 de {found}")

@@ -14,6 +14,10 @@ const KEYS = [
   ['Enter', 'shortcuts.open_row'],
   ['Shift E', 'shortcuts.run_now'],
   ['1 … 6', 'shortcuts.tabs'],
+  ['Ctrl S', 'shortcuts.save_draft'],
+  ['Ctrl Enter', 'shortcuts.test_step'],
+  ['Ctrl Shift Enter', 'shortcuts.run_draft'],
+  ['F8', 'shortcuts.next_problem'],
 ] as const;
 
 export function Shortcuts({ onClose }: { onClose: () => void }) {

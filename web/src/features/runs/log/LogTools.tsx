@@ -43,10 +43,12 @@ export function LogTools({ shown, query, onQuery, level, onLevel, current, onJum
         />
         {query && (
           <span className="num" role="status" data-testid="log-found">
-            {place > 0
-              ? t('log.place', { place: number(place), total: number(shown.found.length) })
-              : t('log.found', { count: shown.found.length, total: number(shown.found.length) })}
-            {shown.cut && '+'}
+            {shown.foundFor !== query && '…'}
+            {shown.foundFor === query &&
+              (place > 0
+                ? t('log.place', { place: number(place), total: number(shown.found.length) })
+                : t('log.found', { count: shown.found.length, total: number(shown.found.length) }))}
+            {shown.foundFor === query && shown.cut && '+'}
           </span>
         )}
       </label>

@@ -13,6 +13,8 @@ export interface Shown {
   /** Numbers of the lines that are shown; null for all. */
   only: number[] | null;
   found: number[];
+  /** What `found` is the answer to: another query is still being looked for. */
+  foundFor: string;
   cut: boolean;
 }
 
@@ -22,7 +24,7 @@ export class LogStore {
   private readonly chunks = new Map<number, LogLine[]>();
   private readonly asked = new Set<number>();
   private readonly listeners = new Set<() => void>();
-  private shown: Shown = { index: null, error: null, only: null, found: [], cut: false };
+  private shown: Shown = { index: null, error: null, only: null, found: [], foundFor: '', cut: false };
   private closed = false;
   private query = '';
   private level: string | undefined;
@@ -130,7 +132,7 @@ export class LogStore {
         level ? findLines(this.of, '', level) : null,
       ]);
       if (this.query !== query || this.level !== level) return;
-      this.tell({ found: found?.lines ?? [], cut: found?.cut ?? false, only: only?.lines ?? null });
+      this.tell({ found: found?.lines ?? [], foundFor: query, cut: found?.cut ?? false, only: only?.lines ?? null });
     } catch (error) {
       this.tell({ error });
     }
