@@ -14,14 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Route, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Route, expect, sync_playwright
 from tests.e2e.conftest import Platform
 
 WEB = Path(__file__).parents[1]
 AXE = WEB / "node_modules" / "axe-core" / "axe.min.js"
 PASSWORD = "um moinho que anda só"
 EMAIL = "marina@example.org"
-PATIENCE_MS = 10_000
+PATIENCE_MS = 20_000
+expect.set_options(timeout=PATIENCE_MS)
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 

@@ -6,7 +6,7 @@ import json
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from monjolo.flow_document import dump, parse
@@ -125,6 +125,7 @@ def test_what_is_dumped_is_read_back_the_same(document):
 
 
 @settings(max_examples=200, deadline=None)
+@example(document={"a": "\x85 \u2028 \u2029"})
 @given(document=st.dictionaries(st.text(st.characters(codec="utf-8"), max_size=8), JSON, max_size=5))
 def test_json_text_is_read_as_json_reads_it(document):
     assert parse(json.dumps(document)).document == document

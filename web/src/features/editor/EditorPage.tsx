@@ -37,6 +37,7 @@ export function EditorPage() {
     enabled: person !== undefined,
     gcTime: 0,
     staleTime: Number.POSITIVE_INFINITY,
+    refetchOnMount: 'always', // what an earlier visit read is not what this one must show
     networkMode: 'always',
     queryFn: () => drafts.get(key).then((draft) => draft ?? null, () => null),
   });
@@ -51,7 +52,7 @@ export function EditorPage() {
       </Page>
     );
   }
-  if (kept.data === undefined || (slug !== undefined && !server.data)) {
+  if (kept.data === undefined || !kept.isFetchedAfterMount || (slug !== undefined && !server.data)) {
     return (
       <Page title={title} crumbs={crumbs} slim>
         <h1 className="sr">{title}</h1>

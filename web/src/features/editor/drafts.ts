@@ -18,7 +18,16 @@ function open(): Promise<IDBDatabase> {
   });
 }
 
-async function ask<Given>(mode: IDBTransactionMode, act: (store: IDBObjectStore) => IDBRequest): Promise<Given> {
+let before: Promise<unknown> = Promise.resolve();
+
+/** One after another: who comes back to a page reads what was kept when it was left. */
+function ask<Given>(mode: IDBTransactionMode, act: (store: IDBObjectStore) => IDBRequest): Promise<Given> {
+  const asked = before.then(() => askNow<Given>(mode, act));
+  before = asked.catch(() => undefined);
+  return asked;
+}
+
+async function askNow<Given>(mode: IDBTransactionMode, act: (store: IDBObjectStore) => IDBRequest): Promise<Given> {
   const database = await open();
   try {
     return await new Promise<Given>((resolve, reject) => {
