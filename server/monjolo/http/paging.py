@@ -13,6 +13,7 @@ from pydantic import Field
 
 from monjolo.kit import json
 from monjolo.kit.errors import InvalidInput
+from monjolo.kit.time import from_rfc3339
 
 T = TypeVar("T")
 Key = tuple[int | str, ...]
@@ -75,3 +76,13 @@ def answer(items: Sequence[Any], next_cursor: str | None, **totals: int) -> dict
 
 def _refused() -> InvalidInput:
     return InvalidInput("Use `after` as the previous page's `next` gave it, on the same list.", code="bad_cursor")
+
+
+def instant_of(text: str | None, name: str) -> int | None:
+    """A bound of a list in time. Raises InvalidInput, which names the parameter."""
+    if text is None:
+        return None
+    try:
+        return from_rfc3339(text)
+    except ValueError as error:
+        raise InvalidInput(f"{name} must be an instant like 2026-01-31T12:00:00Z.", code="bad_instant") from error

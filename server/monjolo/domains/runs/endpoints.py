@@ -11,19 +11,19 @@ from starlette.responses import Response, StreamingResponse
 from monjolo.blobs.port import Blobs
 from monjolo.bus.port import Bus
 from monjolo.domains.flows.service import FlowsService
-from monjolo.domains.runs import background, downloads, live, log_endpoints, log_search, queries, why
+from monjolo.domains.runs import background, downloads, live, log_endpoints, queries, why
 from monjolo.domains.runs.bulk import LIVE, BulkRuns
-from monjolo.domains.runs.logs import LogStore, Place, levels_from
+from monjolo.domains.runs.logs import LogStore
 from monjolo.domains.runs.models import NewRun, PreparedRun, RepeatWish
 from monjolo.domains.runs.schemas import CancelRun, ManyRuns, RepeatRun, RunFilter, StartRun, StartRuns
 from monjolo.domains.runs.service import RunsService
 from monjolo.domains.runs.workers import WorkersBook
 from monjolo.http.auth import Principal, principal_of, require
 from monjolo.http.hot import add_hot_route, json_response, read_json
-from monjolo.http.paging import Number, PageQuery, answer, decode_cursor, encode_cursor, page_of, page_query
+from monjolo.http.paging import Number, PageQuery, answer, decode_cursor, encode_cursor, instant_of, page_of, page_query
 from monjolo.http.sse import EventStream, last_event_id
 from monjolo.kit.errors import InvalidInput, Problem
-from monjolo.kit.time import DAY, SECOND, Clock, from_rfc3339, parse_duration
+from monjolo.kit.time import Clock, parse_duration
 from monjolo.storage.port import Database
 
 Reader = Annotated[Principal, Depends(require("runs:read"))]
@@ -46,11 +46,11 @@ def router(
     routes = APIRouter()
     _starting(routes, runs, flows, database)
     _listing(routes, flows, database)
-    _reading(routes, blobs, database)
+    _reading(routes, database)
+    _artifacts(routes, blobs, database)
     _changing(routes, runs, database)
     _bulk(routes, BulkRuns(database, runs, clock), flows)
-    _logging(routes, logs, database, clock)
-    log_endpoints.add(routes, database)
+    log_endpoints.add(routes, logs, database, clock)
     _watching(routes, logs, bus, workers, database, clock)
     return routes
 
@@ -211,13 +211,13 @@ async def _filters(flows: FlowsService, workspace_id: str, given: RunFilter) -> 
         "status": _statuses(statuses),
         "trigger": given.trigger,
         "q": given.q,
-        "from": _instant(given.from_, "from"),
-        "to": _instant(given.to, "to"),
+        "from": instant_of(given.from_, "from"),
+        "to": instant_of(given.to, "to"),
         "parent": given.parent,
     }
 
 
-def _reading(routes: APIRouter, blobs: Blobs, database: Database) -> None:
+def _reading(routes: APIRouter, database: Database) -> None:
     @routes.get("/runs/{run_id}", tags=["runs"])
     async def get_run(principal: Reader, run_id: str) -> Response:
         return json_response(await database.read(lambda c: queries.get(c, principal.workspace_id, run_id)))
@@ -270,6 +270,8 @@ def _reading(routes: APIRouter, blobs: Blobs, database: Database) -> None:
         """The runs around it, how long one usually takes and, of a failure, what changed since the last good run."""
         return json_response(await database.read(lambda c: background.of(c, principal.workspace_id, run_id)))
 
+
+def _artifacts(routes: APIRouter, blobs: Blobs, database: Database) -> None:
     @routes.get("/runs/{run_id}/artifacts", tags=["runs"])
     async def list_artifacts(principal: Reader, run_id: str) -> Response:
         def read(connection: Any) -> list[dict[str, Any]]:
@@ -296,15 +298,6 @@ def _statuses(given: list[str] | None) -> list[str]:
     if unknown:
         raise InvalidInput(f"{unknown[0]} is no status; there are {', '.join(sorted(known))}.", code="bad_status")
     return statuses
-
-
-def _instant(text: str | None, name: str) -> int | None:
-    if text is None:
-        return None
-    try:
-        return from_rfc3339(text)
-    except ValueError as error:
-        raise InvalidInput(f"{name} must be an instant like 2026-01-31T12:00:00Z.", code="bad_instant") from error
 
 
 # --- changing -----------------------------------------------------------------------------------------------
@@ -369,87 +362,7 @@ def _live(statuses: list[str]) -> list[str]:
     return chosen
 
 
-# --- logs and live events -----------------------------------------------------------------------------------
-
-
-def _logging(routes: APIRouter, logs: LogStore, database: Database, clock: Clock) -> None:
-    @routes.get("/runs/{run_id}/logs", tags=["logs"])
-    async def page_of_logs(
-        principal: Reader,
-        run_id: str,
-        step: str | None = None,
-        attempt: Number | None = None,
-        after: Annotated[str | None, Query(max_length=1000)] = None,
-        q: Annotated[str | None, Query(max_length=500)] = None,
-        level: str | None = None,
-        limit: Annotated[int, Query(ge=1, le=5000)] = 500,
-    ) -> Response:
-        """Lines in order; `level=warning` means warning and worse."""
-        await database.read(lambda c: queries.get(c, principal.workspace_id, run_id))
-        lines, place = await logs.page(
-            run_id, step=step, attempt=attempt, after=_place(after), limit=limit, query=q, levels=_levels(level)
-        )
-        return json_response(answer(lines, None if place is None else encode_cursor((place.text(),))))
-
-    @routes.get("/runs/{run_id}/logs/download", tags=["logs"])
-    async def download(
-        principal: Reader,
-        run_id: str,
-        format: Annotated[str, Query(pattern="^(txt|ndjson)$")] = "txt",
-        gzip: bool = False,
-        step: str | None = None,
-        attempt: Number | None = None,
-    ) -> StreamingResponse:
-        """The whole log, however large."""
-        run = await database.read(lambda c: queries.get(c, principal.workspace_id, run_id))
-        lines = logs.whole(run_id, step=step, attempt=attempt)
-        return downloads.log_file(lines, f"{run['flow']}-{run['number']}", format, gzip)
-
-    @routes.get("/logs", tags=["logs"])
-    async def search(
-        principal: Reader,
-        q: Annotated[str, Query(max_length=500)] = "",
-        from_: Annotated[str | None, Query(alias="from")] = None,
-        to: str | None = None,
-        level: str | None = None,
-        flow: Annotated[str | None, Query(max_length=64)] = None,
-        step: Annotated[str | None, Query(max_length=500)] = None,
-        limit: Annotated[int, Query(ge=1, le=1000)] = 200,
-    ) -> Response:
-        """Lines of all runs that contain the text, within a time (the last day by default), the newest runs first.
-
-        `complete: false` when there may be more: ask for a shorter time, or for more lines.
-        """
-        if not (q or level or flow or step):
-            raise InvalidInput("Say what to look for: q, level, flow or step.", code="no_filter")
-        now, levels = clock.now(), _levels(level)
-        first, last = _instant(from_, "from"), _instant(to, "to")
-        start = now - DAY if first is None else first
-        end = now + SECOND if last is None else last
-        workspace = principal.workspace_id
-        return json_response(
-            await database.read(
-                lambda c: log_search.search(
-                    c, workspace, query=q, levels=levels, start=start, end=end, limit=limit, flow=flow, step=step
-                )
-            )
-        )
-
-
-def _place(after: str | None) -> Place | None:
-    if after is None:
-        return None
-    try:
-        return Place.parse(str(decode_cursor(after, (str,))[0]))
-    except ValueError as error:
-        raise InvalidInput("The cursor is not one that this list gave.", code="bad_cursor") from error
-
-
-def _levels(level: str | None) -> tuple[str, ...]:
-    try:
-        return levels_from(level)
-    except ValueError as error:
-        raise InvalidInput("level is debug, info, warning, error or critical.", code="bad_level") from error
+# --- live events -------------------------------------------------------------------------------------------
 
 
 def _watching(
