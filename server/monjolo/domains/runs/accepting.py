@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from monjolo.domains.runs import writing
@@ -23,9 +23,13 @@ class _Request:
 class Accepting:
     """For runs without an idempotency key: nothing about one request can undo another's."""
 
-    def __init__(self, database: Database, advance: Advance, *, group: str) -> None:
+    def __init__(
+        self, database: Database, advance: Advance, give_up: Callable[[Sequence[Changes]], None], *, group: str
+    ) -> None:
+        """`give_up` is told of runs that could not be written."""
         self._database = database
         self._advance = advance
+        self._give_up = give_up
         self._group = group
         self._waiting: list[_Request] = []
         self._writer: asyncio.Task[None] | None = None
@@ -57,7 +61,11 @@ class Accepting:
             return told or any(begun)
 
         try:
-            told = await self._database.write(work)
+            try:
+                told = await self._database.write(work)
+            except BaseException:
+                self._give_up(changed)
+                raise
             await self._advance.publish(changed)
         except BaseException as error:
             for request in requests:

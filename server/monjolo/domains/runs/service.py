@@ -45,7 +45,7 @@ class RunsService:
         self._dispatcher = dispatcher
         self._clock = clock
         self._group = group
-        self._accepting = Accepting(database, advance, group=group)
+        self._accepting = Accepting(database, advance, self._give_up, group=group)
         self._awaited: dict[str, list[asyncio.Future[None]]] = {}
         advance.listeners.append(self)
 
@@ -106,39 +106,35 @@ class RunsService:
 
     async def _store(self, prepared: Sequence[PreparedRun]) -> None:
         changed = [changes_of(run) for run in prepared]
-        reserved = self._reserve(changed)
+        self._reserve(changed)
         self._advance.expect(changed)
-        try:
-            if any(run.idempotency for run in prepared):
-                # A client that leaves must not leave a stored run behind whose tasks nobody sends.
-                await asyncio.shield(asyncio.create_task(self._store_with_keys(prepared, changed)))
-            else:
-                await self._accepting.store(prepared, changed)
-        except Exception:
-            self._dispatcher.unreserve(reserved)
-            self._advance.forget(changed)
-            raise
+        if any(run.idempotency for run in prepared):
+            # A client that leaves must not leave a stored run behind whose tasks nobody sends.
+            await asyncio.shield(asyncio.create_task(self._store_with_keys(prepared, changed)))
+        else:
+            await self._accepting.store(prepared, changed)
 
-    def _reserve(self, changed: Sequence[Changes]) -> int:
-        reserved = 0
+    def _reserve(self, changed: Sequence[Changes]) -> None:
         for changes in changed:
             for key in changes.dispatches:
                 if self._dispatcher.reserve():
                     changes.direct.add(key)
-                    reserved += 1
-        return reserved
+
+    def _give_up(self, changed: Sequence[Changes]) -> None:
+        """They were not written. Called by who writes: the caller may have gone away by then."""
+        self._dispatcher.unreserve(sum(len(changes.direct) for changes in changed))
+        self._advance.forget(changed)
 
     async def _store_with_keys(self, prepared: Sequence[PreparedRun], changed: Sequence[Changes]) -> None:
         """A key that was used with other inputs undoes this request, and no other."""
-        told = await self._database.write(lambda c: self._insert(c, prepared, changed))
-        stored = []
-        for run, changes in zip(prepared, changed, strict=True):
-            if run.duplicate_of is None:
-                stored.append(changes)
-            else:
-                self._dispatcher.unreserve(len(changes.direct))
-                self._advance.forget([changes])
-        await self._advance.publish(stored)
+        try:
+            told = await self._database.write(lambda c: self._insert(c, prepared, changed))
+        except Exception:
+            self._give_up(changed)
+            raise
+        pairs = list(zip(prepared, changed, strict=True))
+        self._give_up([changes for run, changes in pairs if run.duplicate_of is not None])
+        await self._advance.publish([changes for run, changes in pairs if run.duplicate_of is None])
         if told:
             self._advance.inbox_has_news.set()
 
