@@ -78,10 +78,8 @@ def _refused() -> InvalidInput:
     return InvalidInput("Use `after` as the previous page's `next` gave it, on the same list.", code="bad_cursor")
 
 
-def instant_of(text: str | None, name: str) -> int | None:
-    """A bound of a list in time. Raises InvalidInput, which names the parameter."""
-    if text is None:
-        return None
+def instant_of(text: str, name: str) -> int:
+    """An instant that somebody wrote. Raises InvalidInput, which names the parameter."""
     try:
         return from_rfc3339(text)
     except ValueError as error:

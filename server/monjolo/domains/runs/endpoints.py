@@ -211,8 +211,8 @@ async def _filters(flows: FlowsService, workspace_id: str, given: RunFilter) -> 
         "status": _statuses(statuses),
         "trigger": given.trigger,
         "q": given.q,
-        "from": instant_of(given.from_, "from"),
-        "to": instant_of(given.to, "to"),
+        "from": None if given.from_ is None else instant_of(given.from_, "from"),
+        "to": None if given.to is None else instant_of(given.to, "to"),
         "parent": given.parent,
     }
 

@@ -78,9 +78,8 @@ def _searching(routes: APIRouter, database: Database, clock: Clock) -> None:
         if not (q or level or flow or step):
             raise InvalidInput("Say what to look for: q, level, flow or step.", code="no_filter")
         now, levels = clock.now(), _levels(level)
-        first, last = instant_of(from_, "from"), instant_of(to, "to")
-        start = now - DAY if first is None else first
-        end = now + SECOND if last is None else last
+        start = now - DAY if from_ is None else instant_of(from_, "from")
+        end = now + SECOND if to is None else instant_of(to, "to")
         workspace = principal.workspace_id
         return json_response(
             await database.read(

@@ -19,9 +19,8 @@ from monjolo.domains.triggers.signatures import Call
 from monjolo.domains.triggers.webhooks import Answer, WebhookService, location
 from monjolo.http.auth import Principal, require
 from monjolo.http.hot import add_hot_route, json_response, unless_gone
-from monjolo.http.paging import PageQuery, decode_cursor, encode_cursor, page_of, page_query
-from monjolo.kit.errors import InvalidInput
-from monjolo.kit.time import from_rfc3339, to_rfc3339
+from monjolo.http.paging import PageQuery, decode_cursor, encode_cursor, instant_of, page_of, page_query
+from monjolo.kit.time import to_rfc3339
 
 Reader = Annotated[Principal, Depends(require("flows:read"))]
 Runner = Annotated[Principal, Depends(require("runs:write"))]
@@ -174,13 +173,6 @@ def _backfilling(routes: APIRouter, service: BackfillService) -> None:
         """It starts no further run; those that are live go on."""
         cancelled = await service.cancel(who.workspace_id, slug, backfill_id, actor=who.user_id)
         return schemas.backfill_view(cancelled, slug)
-
-
-def instant_of(text: str, name: str) -> int:
-    try:
-        return from_rfc3339(text)
-    except ValueError as error:
-        raise InvalidInput(f"{name} must be an instant like 2026-01-31T12:00:00Z.", code="bad_instant") from error
 
 
 def _hooks(routes: APIRouter, webhooks: WebhookService) -> None:
