@@ -1,14 +1,12 @@
-import { useEffect, useState } from 'react';
+import { useCallback } from 'react';
 import { useTranslation } from 'react-i18next';
 
+import { FilterSearch } from '@/components/ui/FilterSearch';
 import { Icon } from '@/components/ui/Icon';
 import { when } from '@/lib/format';
-import { useKeys } from '@/lib/keys';
+import { SPAN_NAMES, since } from '@/lib/spans';
 
 import { LEVELS, type LogFilters } from './api';
-
-const SPANS = { hour: 3_600_000, day: 86_400_000, week: 7 * 86_400_000, month: 30 * 86_400_000 } as const;
-const TYPED_MS = 400;
 
 interface Props {
   filters: LogFilters;
@@ -17,31 +15,10 @@ interface Props {
 
 export function LogFilterBar({ filters, onChange }: Props) {
   const { t } = useTranslation('logs');
-  const [q, setQ] = useState(filters.q ?? '');
-  const [seen, setSeen] = useState(filters.q);
-  if (seen !== filters.q) {
-    setSeen(filters.q);
-    setQ(filters.q ?? '');
-  }
-  useEffect(() => {
-    if (q === (filters.q ?? '')) return undefined;
-    const timer = setTimeout(() => onChange({ q: q || undefined }), TYPED_MS);
-    return () => clearTimeout(timer);
-  }, [q, filters.q, onChange]);
-  useKeys({ '/': () => document.getElementById('logs-q')?.focus() });
+  const search = useCallback((q: string | undefined) => onChange({ q }), [onChange]);
   return (
     <div className="filters" role="search">
-      <label className="find-in">
-        <Icon name="search" small />
-        <span className="sr">{t('search')}</span>
-        <input
-          id="logs-q"
-          type="search"
-          value={q}
-          placeholder={t('search')}
-          onChange={(event) => setQ(event.target.value)}
-        />
-      </label>
+      <FilterSearch id="logs-q" label={t('search')} value={filters.q} onChange={search} />
       <select
         className="btn"
         aria-label={t('level')}
@@ -60,14 +37,13 @@ export function LogFilterBar({ filters, onChange }: Props) {
         aria-label={t('since')}
         value=""
         onChange={(event) => {
-          const span = SPANS[event.target.value as keyof typeof SPANS];
-          onChange({ from: new Date(Date.now() - span).toISOString(), to: undefined });
+          onChange({ from: since(event.target.value), to: undefined });
         }}
       >
         <option value="" disabled>
           {filters.from ? t('from', { when: when(filters.from) }) : t('span.day')}
         </option>
-        {(Object.keys(SPANS) as (keyof typeof SPANS)[]).map((span) => (
+        {SPAN_NAMES.map((span) => (
           <option key={span} value={span}>
             {t(`span.${span}`)}
           </option>

@@ -1,9 +1,10 @@
-import { useEffect, useState } from 'react';
+import { useCallback } from 'react';
 import { useTranslation } from 'react-i18next';
 
+import { FilterSearch } from '@/components/ui/FilterSearch';
 import { Icon } from '@/components/ui/Icon';
 import { when } from '@/lib/format';
-import { useKeys } from '@/lib/keys';
+import { SPAN_NAMES, since } from '@/lib/spans';
 
 import type { RunFilters } from './explorer-api';
 
@@ -19,8 +20,6 @@ const STATUSES = [
   'skipped',
 ] as const;
 const TRIGGERS = ['manual', 'schedule', 'interval', 'webhook', 'event'] as const;
-const SPANS = { hour: 3_600_000, day: 86_400_000, week: 7 * 86_400_000, month: 30 * 86_400_000 } as const;
-const TYPED_MS = 300;
 
 interface Props {
   filters: RunFilters;
@@ -29,32 +28,11 @@ interface Props {
 
 export function RunFilterBar({ filters, onChange }: Props) {
   const { t } = useTranslation('runs');
-  const [q, setQ] = useState(filters.q ?? '');
-  const [seen, setSeen] = useState(filters.q);
-  if (seen !== filters.q) {
-    setSeen(filters.q);
-    setQ(filters.q ?? '');
-  }
-  useEffect(() => {
-    if (q === (filters.q ?? '')) return undefined;
-    const timer = setTimeout(() => onChange({ q: q || undefined }), TYPED_MS);
-    return () => clearTimeout(timer);
-  }, [q, filters.q, onChange]);
-  useKeys({ '/': () => document.getElementById('runs-q')?.focus() });
+  const search = useCallback((q: string | undefined) => onChange({ q }), [onChange]);
   const broken = filters.status === 'failed,timed_out,crashed';
   return (
     <div className="filters" role="search">
-      <label className="find-in">
-        <Icon name="search" small />
-        <span className="sr">{t('list.search')}</span>
-        <input
-          id="runs-q"
-          type="search"
-          value={q}
-          placeholder={t('list.search')}
-          onChange={(event) => setQ(event.target.value)}
-        />
-      </label>
+      <FilterSearch id="runs-q" label={t('list.search')} value={filters.q} onChange={search} />
       <button
         type="button"
         className="btn"
@@ -94,12 +72,11 @@ export function RunFilterBar({ filters, onChange }: Props) {
         aria-label={t('list.since')}
         value=""
         onChange={(event) => {
-          const span = SPANS[event.target.value as keyof typeof SPANS];
-          onChange({ from: span ? new Date(Date.now() - span).toISOString() : undefined });
+          onChange({ from: since(event.target.value) });
         }}
       >
         <option value="">{filters.from ? t('list.from', { when: when(filters.from) }) : t('list.any_time')}</option>
-        {(Object.keys(SPANS) as (keyof typeof SPANS)[]).map((span) => (
+        {SPAN_NAMES.map((span) => (
           <option key={span} value={span}>
             {t(`list.span.${span}`)}
           </option>
