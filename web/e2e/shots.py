@@ -28,6 +28,9 @@ PAGES = {
     "runs": "/runs",
     "run-failed": "/runs/{failed}",
     "run-good": "/runs/{good}",
+    "editor": "/flows/planilha/edit?step=gravar",
+    "editor-new": "/flows/new",
+    "logs": "/logs?q=limpo",
 }
 
 
@@ -59,6 +62,7 @@ def shoot(browser: Browser, platform: Platform) -> None:
     platform.publish(FLOWS[0].replace("1.284 linhas", "2.000 linhas"))
     good = [platform.run("planilha") for _ in range(8)][-1]
     failed = [platform.run("conciliar") for _ in range(4)][-1]
+    platform.run("limpeza")
     platform.post("/flows/limpeza/pause", {"reason": "migração do disco"}, 200)
     paths = {name: path.format(good=good["id"], failed=failed["id"]) for name, path in PAGES.items()}
     each(browser, platform, paths)
