@@ -21,6 +21,11 @@ def _col(name: str, kind: type, *, null: bool = False, pk: bool = False, default
     return sa.Column(name, kind(), primary_key=pk, nullable=null, server_default=server_default)
 
 
+def _index_where(condition: str, name: str, *columns: str) -> sa.Index:
+    where = sa.text(condition)
+    return sa.Index(name, *columns, sqlite_where=where, postgresql_where=where)
+
+
 # --- installation, people -----------------------------------------------------------------------------------
 
 meta = _table("meta", _col("key", Text, pk=True), _col("value", Text))
@@ -131,12 +136,7 @@ flow_versions = _table(
     _col("draft", Int, default=0),
     _col("created_at", Big),
     _col("awaits", Text, null=True),  # the event types that its steps wait for
-    sa.Index(
-        "flow_versions_awaits",
-        "flow_id",
-        sqlite_where=sa.text("awaits IS NOT NULL"),
-        postgresql_where=sa.text("awaits IS NOT NULL"),
-    ),
+    _index_where("awaits IS NOT NULL", "flow_versions_awaits", "flow_id"),
 )
 triggers = _table(
     "triggers",
@@ -198,12 +198,7 @@ backfills = _table(
     _col("created_at", Big),
     _col("finished_at", Big, null=True),
     sa.Index("backfills_flow", "flow_id", "id"),
-    sa.Index(
-        "backfills_open",
-        "id",
-        sqlite_where=sa.text("finished_at IS NULL"),
-        postgresql_where=sa.text("finished_at IS NULL"),
-    ),
+    _index_where("finished_at IS NULL", "backfills_open", "id"),
 )
 backfill_runs = _table(
     "backfill_runs",  # those of a backfill that are not known to have ended
@@ -233,17 +228,11 @@ events = _table(
     _col("at", Big),
     _col("done_at", Big, null=True),
     sa.Index("events_at", "workspace_id", "at"),
-    sa.Index(
-        "events_open",
-        "id",
-        sqlite_where=sa.text("done_at IS NULL"),
-        postgresql_where=sa.text("done_at IS NULL"),
-    ),
+    _index_where("done_at IS NULL", "events_open", "id"),
 )
 
 # --- runs ---------------------------------------------------------------------------------------------------
 
-_ENDED = sa.text("finished_at IS NOT NULL")
 runs = _table(
     "runs",
     _col("id", Text, pk=True),
@@ -278,19 +267,8 @@ runs = _table(
     _col("finished_at", Big, null=True),
     sa.Index("runs_flow", "flow_id", "id"),
     sa.Index("runs_status", "workspace_id", "status", "id"),
-    sa.Index(
-        "runs_parent",
-        "parent_run_id",
-        sqlite_where=sa.text("parent_run_id IS NOT NULL"),
-        postgresql_where=sa.text("parent_run_id IS NOT NULL"),
-    ),
-    sa.Index(
-        "runs_ended",
-        "flow_id",
-        "finished_at",
-        sqlite_where=_ENDED,
-        postgresql_where=_ENDED,
-    ),
+    _index_where("parent_run_id IS NOT NULL", "runs_parent", "parent_run_id"),
+    _index_where("finished_at IS NOT NULL", "runs_ended", "flow_id", "finished_at"),
 )
 steps = _table(
     "steps",
@@ -349,14 +327,7 @@ tasks = _table(
     _col("queue_at", Big, default=0),  # ready_at, a minute earlier for each point of priority
     _col("dispatched_at", Big, null=True),
     _col("lease_until", Big, null=True),
-    sa.Index(
-        "tasks_ready",
-        "worker_group",
-        "flow_id",
-        "queue_at",
-        sqlite_where=sa.text("state = 'ready'"),
-        postgresql_where=sa.text("state = 'ready'"),
-    ),
+    _index_where("state = 'ready'", "tasks_ready", "worker_group", "flow_id", "queue_at"),
     rowid=False,
 )
 timers = _table(
